@@ -1,0 +1,7 @@
+/* Start-up. */
+#include "common/base/base.h"
+
+int main(void)
+{
+    return 0;
+}

@@ -1,0 +1,30 @@
+/* The texts of err.h's list. */
+#include "common/base/err.h"
+
+#include <stddef.h>
+
+static const struct {
+    const char *name;
+    const char *en;
+    const char *zh;
+    bool retry;
+} codes[] = {
+#define X(name, retry, en, zh) [ERR_##name] = {#name, en, zh, retry},
+    ERR_CODES(X)
+#undef X
+};
+
+const char *err_name(enum err_code code)
+{
+    return codes[code].name;
+}
+
+const char *err_text(enum err_code code, bool chinese)
+{
+    return chinese ? codes[code].zh : codes[code].en;
+}
+
+bool err_is_retryable(enum err_code code)
+{
+    return codes[code].retry;
+}

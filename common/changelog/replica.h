@@ -1,0 +1,94 @@
+/* The device's side of the change log: what the commands and the sync session use of it.
+ *
+ *   a command's SQL ──triggers──► outbox ──freeze──► sent ──verdict──► gone, or inbox
+ *   server rows ──apply──► tables (under pending columns: `under`)
+ *
+ * Belongs to the thread that owns `db`. Time and chance come in through `struct host`. */
+#ifndef COMMON_CHANGELOG_REPLICA_H
+#define COMMON_CHANGELOG_REPLICA_H
+
+#include "common/catalogue/catalogue.h"
+#include "common/db/db.h"
+#include "protocol/messages.h"
+
+/* The machine, as the caller sees it: the only way that time and chance get into common/. */
+struct host {
+    void *context;
+    /* wall clock and monotonic clock in ms, and the boot's id; seen_ms is left alone */
+    void (*now)(void *context, struct clocks *out);
+    void (*random)(void *context, uint8_t *to, size_t size);
+};
+
+struct replica {
+    struct db *db;
+    struct host host;
+    uint8_t device[16];
+    uint8_t person[16];
+    uint32_t number;
+    /* for the transaction that is being written */
+    int64_t tx;
+    char intent[32];
+    bool applying; /* server rows are being laid in: triggers are silent */
+    uint64_t clock; /* hybrid logical clock, last stamp given */
+    int64_t offset_ms;
+    int64_t seen_ms;
+};
+
+/* Makes the tables and triggers of a new replica and stores who it is. One transaction. */
+MUST_USE struct err replica_create(struct db *db, const struct enrolled *who);
+/* Brings tables and triggers to this program's catalogue, defines the functions that triggers
+ * call, reads the state. ERR_VERSION: the file is newer than this program. `r` must stay where it
+ * is until replica_close (functions point to it). */
+MUST_USE struct err replica_open(struct replica *r, struct db *db, const struct host *host);
+void replica_close(struct replica *r);
+
+/* A command's transaction: all of it or nothing. `intent` is a literal like "visit.start".
+ * Between the two, plain SQL or row_* below. "Saved" may be said after replica_end gave ERR_OK. */
+MUST_USE struct err replica_begin(struct replica *r, const char *intent);
+MUST_USE struct err replica_end(struct replica *r, struct err err);
+
+/* Time as the server would say it: wall clock plus measured offset. */
+int64_t replica_now_ms(const struct replica *r);
+/* UUIDv7 of now. */
+void replica_new_id(struct replica *r, uint8_t id[16]);
+/* Next human number with the device's prefix, "D7-0042"; inside a transaction. */
+MUST_USE struct err replica_new_no(struct replica *r, char no[24]);
+
+/* Insert and update by catalogue; checks every value (column_check) and COLUMN_ONCE first and
+ * fills `why` beside ERR_INVALID. Update: only the cells given. */
+MUST_USE struct err row_insert(struct db *db, const struct table *t, const uint8_t id[16],
+                               const struct cell *cells, size_t count, struct complaint *why);
+MUST_USE struct err row_update(struct db *db, const struct table *t, const uint8_t id[16],
+                               const struct cell *cells, size_t count, struct complaint *why);
+MUST_USE struct err row_delete(struct db *db, const struct table *t, const uint8_t id[16]);
+
+enum row_place { ROW_ON_DEVICE, ROW_ON_SERVER, ROW_NEEDS_YOU };
+MUST_USE struct err replica_row_place(struct replica *r, const struct table *t,
+                                      const uint8_t id[16], enum row_place *out);
+
+struct replica_counts {
+    int64_t pending;   /* transactions not yet on the server (waiting or parked) */
+    int64_t needs_you; /* open inbox entries refused or held */
+    int64_t merged;    /* open inbox entries merged */
+    int64_t last_sync_at; /* 0: never */
+    int64_t scopes;
+};
+MUST_USE struct err replica_counts(struct replica *r, struct replica_counts *out);
+
+/* Inbox. `restore`: the lost value is written again (a new transaction); `resend`: a refused
+ * transaction's changes are made again, `edits` (may be none) replacing values of the row they
+ * name; `note`: the refused work is sent as a market_note or task text; `discard`. */
+struct inbox_edit {
+    const struct column *column;
+    struct value value;
+};
+MUST_USE struct err inbox_restore(struct replica *r, int64_t id);
+MUST_USE struct err inbox_resend(struct replica *r, int64_t id, const struct inbox_edit *edits,
+                                 size_t count, struct complaint *why);
+MUST_USE struct err inbox_note(struct replica *r, int64_t id, struct bytes text);
+MUST_USE struct err inbox_discard(struct replica *r, int64_t id);
+
+/* Digest of what the replica holds of each scope, as digest.h; pending inserts are left out. */
+MUST_USE struct err replica_digest(struct replica *r, struct arena *arena, struct digest *out);
+
+#endif

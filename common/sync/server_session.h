@@ -1,0 +1,38 @@
+/* The server's half of one sync request, without I/O. The shell has the whole request (digest and
+ * signature checked) and does as it is told:
+ *
+ *   server_session_new(body) -> next: JUDGE: call server_session_judge on the writer, inside its
+ *   database transaction; after the commit (or its failure) server_session_committed. -> READ:
+ *   call server_session_read on a reader until it says done; each call appends to `out` what may
+ *   go to the device. -> DONE. */
+#ifndef COMMON_SYNC_SERVER_SESSION_H
+#define COMMON_SYNC_SERVER_SESSION_H
+
+#include "common/changelog/store.h"
+
+enum server_step { SERVER_JUDGE, SERVER_READ, SERVER_DONE, SERVER_FAULT };
+
+struct server_session;
+
+/* `body` is copied. ERR_PROTOCOL or ERR_LIMIT: nothing was done, server_session_fault says which
+ * status and code to answer. `device_number` is whose signature was verified. */
+MUST_USE struct err server_session_new(struct bytes body, uint32_t device_number,
+                                       int64_t received_ms, const struct host *host,
+                                       struct server_session **out);
+void server_session_free(struct server_session *s);
+enum server_step server_session_next(const struct server_session *s);
+/* Judges hello and transactions: savepoints inside the caller's transaction. An error undoes only
+ * this session's part, unless its code is IO, FULL, CORRUPT or BUSY: then the group is lost. */
+MUST_USE struct err server_session_judge(struct server_session *s, struct store *writer);
+void server_session_committed(struct server_session *s, struct err err);
+/* Appends the next piece (answer, verdicts, rows up to a checkpoint, …) to `out`. */
+MUST_USE struct err server_session_read(struct server_session *s, struct store *reader,
+                                        struct buf *out, bool *done);
+/* The download's snapshot is a read transaction on `reader`: ends it, also when the device left. */
+void server_session_read_end(struct server_session *s, struct store *reader);
+/* FAULT: HTTP status and body. */
+int server_session_fault(const struct server_session *s, struct fault *out);
+/* Scopes whose counter this push raised, for live hints. */
+size_t server_session_touched(const struct server_session *s, const struct scope_id **out);
+
+#endif
