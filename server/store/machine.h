@@ -1,0 +1,11 @@
+/* This machine's clocks and chance, as common/ asks for them. */
+#ifndef SERVER_STORE_MACHINE_H
+#define SERVER_STORE_MACHINE_H
+
+#include "common/changelog/replica.h" /* struct host */
+
+struct host machine_host(void); /* any thread may use it */
+int64_t machine_wall_ms(void);
+int64_t machine_mono_ms(void);
+
+#endif
