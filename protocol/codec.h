@@ -21,8 +21,8 @@ enum wire_error {
 MUST_USE enum wire_error message_encode(const struct message *message, struct buf *out);
 /* Reads the message at the start of `in`; `*used` is its size. WIRE_MORE where `in` ends inside
  * it. The message borrows from `in` and lives in `arena`. */
-MUST_USE enum wire_error message_decode(struct bytes in, struct arena *arena,
-                                        struct message *out, size_t *used);
+MUST_USE enum wire_error message_decode(struct bytes in, struct arena *arena, struct message *out,
+                                        size_t *used);
 
 /* Row form of a transaction, whose SHA-256 is its identity; without device_seq and rests_on. */
 MUST_USE enum wire_error transaction_encode(const struct transaction *tx, struct buf *out);
@@ -51,7 +51,8 @@ void unpacker_free(struct unpacker *u);
 MUST_USE enum wire_error unpacker_feed(struct unpacker *u, struct bytes packed);
 /* The next whole message. WIRE_MORE: feed again. What `out` borrows is valid until the next
  * call of feed or next; the rest lives in `arena`. */
-MUST_USE enum wire_error unpacker_next(struct unpacker *u, struct arena *arena, struct message *out);
+MUST_USE enum wire_error unpacker_next(struct unpacker *u, struct arena *arena,
+                                       struct message *out);
 /* Whether the frame has ended exactly where a message ended: the only proper end. */
 bool unpacker_is_complete(const struct unpacker *u);
 

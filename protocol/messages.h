@@ -18,9 +18,9 @@
 #define TX_BYTES_MAX         ((size_t)8 * 1024 * 1024)  /* a transaction in row form */
 #define TX_RESTS_MAX         64                         /* predecessors that one names */
 #define ROW_BYTES_MAX        ((size_t)64 * 1024)
-#define COLUMNS_MAX          63                         /* a table; bit 0 of a mask is `_deleted_at` */
+#define COLUMNS_MAX          63 /* a table; bit 0 of a mask is `_deleted_at` */
 #define MESSAGE_BYTES_MAX    ((size_t)16 * 1024 * 1024)
-#define ROWS_PER_CHUNK       2000                       /* rows between two checkpoints, about */
+#define ROWS_PER_CHUNK       2000 /* rows between two checkpoints, about */
 #define SCOPES_MAX           4096
 #define CODE_BYTES_MAX       32
 
@@ -62,9 +62,9 @@ struct cell {
 /* A row has one change for each base that its columns were written against. */
 struct change {
     uint16_t table;
-    uint8_t op;      /* enum change_op */
+    uint8_t op; /* enum change_op */
     uint8_t id[16];
-    int64_t base;    /* `_seq` that the author saw; 0 for an insert and on a row not yet judged */
+    int64_t base; /* `_seq` that the author saw; 0 for an insert and on a row not yet judged */
     size_t cell_count;
     struct cell *cells; /* by rising column; none for a delete */
 };
@@ -101,27 +101,28 @@ struct timeline {
 /* device -> server, first. */
 struct hello {
     uint32_t protocol;
-    uint32_t catalogue;      /* version of the catalogue that the device runs */
-    uint32_t cursors_under;  /* catalogue version under which the cursors were made */
-    uint32_t mask;           /* role mask under which they were made; 0: none yet */
+    uint32_t catalogue;     /* version of the catalogue that the device runs */
+    uint32_t cursors_under; /* catalogue version under which the cursors were made */
+    uint32_t mask;          /* role mask under which they were made; 0: none yet */
     uint8_t device[16];
     uint32_t epoch;
-    uint8_t token[16];       /* epoch token last received */
+    uint8_t token[16];        /* epoch token last received */
     struct timeline timeline; /* as last seen; counter 0: none yet */
     int64_t wall_ms, mono_ms; /* clocks now */
     uint8_t boot[16];
-    uint64_t verdict_seen;   /* highest verdict number stored */
-    uint32_t flags;          /* HELLO_… */
+    uint64_t verdict_seen; /* highest verdict number stored */
+    uint32_t flags;        /* HELLO_… */
     size_t cursor_count;
     struct cursor *cursors;
 };
 
 enum answer_status {
     ANSWER_OK = 0,
-    ANSWER_NEW_EPOCH = 1,   /* token or a number's identity doesn't fit: open epoch `epoch`, renumber, come again */
+    ANSWER_NEW_EPOCH =
+        1, /* token or a number's identity doesn't fit: open epoch `epoch`, renumber, come again */
     ANSWER_NEW_TIMELINE = 2, /* the server was restored */
-    ANSWER_REENROL = 3,     /* two live copies, or unknown here: enrol again, the work is kept */
-    ANSWER_UPGRADE = 4      /* protocol or catalogue too old or too new */
+    ANSWER_REENROL = 3,      /* two live copies, or unknown here: enrol again, the work is kept */
+    ANSWER_UPGRADE = 4       /* protocol or catalogue too old or too new */
 };
 
 /* server -> device, first. Anything but ANSWER_OK: nothing was judged, only END follows. */
@@ -132,8 +133,8 @@ struct answer {
     struct timeline timeline;
     uint32_t epoch;
     uint8_t token[16];
-    uint32_t mask;          /* the role mask in force */
-    size_t mark_count;      /* backup marks: `done` is the mark; pos and goal are 0 */
+    uint32_t mask;     /* the role mask in force */
+    size_t mark_count; /* backup marks: `done` is the mark; pos and goal are 0 */
     struct cursor *marks;
 };
 
@@ -151,7 +152,8 @@ struct verdict_row {
     struct scope_id scope;
     int64_t seq;
     size_t unseen_count;
-    struct cell *unseen; /* columns newer than the sender's `done` that it didn't write, winners included */
+    struct cell
+        *unseen; /* columns newer than the sender's `done` that it didn't write, winners included */
 };
 
 /* A value of the sender that lost. */
@@ -170,10 +172,10 @@ struct verdict {
     uint64_t number; /* per device, from 1, without gaps */
     uint32_t epoch;
     uint64_t device_seq;
-    uint8_t outcome; /* enum outcome */
-    char code[CODE_BYTES_MAX];   /* refused, parked: why; else "" */
+    uint8_t outcome;                /* enum outcome */
+    char code[CODE_BYTES_MAX];      /* refused, parked: why; else "" */
     char field[CODE_BYTES_MAX * 2]; /* table or table.column it is about, or "" */
-    struct bytes detail;         /* parameters for people, e.g. "18.00" or a device_seq; or empty */
+    struct bytes detail; /* parameters for people, e.g. "18.00" or a device_seq; or empty */
     size_t row_count;
     struct verdict_row *rows;
     size_t loser_count;

@@ -24,7 +24,7 @@
 
 /* The owner of an embedded member. */
 #define container_of(pointer, type, member)                                                        \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 #define count_of(array) (sizeof(array) / sizeof((array)[0]))
 
 #pragma GCC poison strcpy strcat sprintf vsprintf strtok atoi atol gmtime localtime gets

@@ -1,23 +1,23 @@
 /* The lines of tables.def as arrays, and look-ups in them. Look-ups by number are array reads. */
 #include "common/catalogue/catalogue.h"
 
-#define UUID .type = TYPE_UUID
-#define REF(t) .type = TYPE_UUID, .ref = TABLE_##t
-#define TEXT(n) .type = TYPE_TEXT, .limit = (n)
-#define NOTE(n) .type = TYPE_NOTE, .limit = (n)
-#define TAGS(n) .type = TYPE_TAGS, .limit = (n)
-#define JSON(n) .type = TYPE_JSON, .limit = (n)
-#define ENUM(names) .type = TYPE_ENUM, .choices = (names)
-#define INT .type = TYPE_INT
-#define BOOL .type = TYPE_BOOL
-#define MONEY .type = TYPE_MONEY
-#define QUANTITY .type = TYPE_QUANTITY
+#define UUID         .type = TYPE_UUID
+#define REF(t)       .type = TYPE_UUID, .ref = TABLE_##t
+#define TEXT(n)      .type = TYPE_TEXT, .limit = (n)
+#define NOTE(n)      .type = TYPE_NOTE, .limit = (n)
+#define TAGS(n)      .type = TYPE_TAGS, .limit = (n)
+#define JSON(n)      .type = TYPE_JSON, .limit = (n)
+#define ENUM(names)  .type = TYPE_ENUM, .choices = (names)
+#define INT          .type = TYPE_INT
+#define BOOL         .type = TYPE_BOOL
+#define MONEY        .type = TYPE_MONEY
+#define QUANTITY     .type = TYPE_QUANTITY
 #define BASIS_POINTS .type = TYPE_BASIS_POINTS
-#define TIME .type = TYPE_TIME
-#define DAY .type = TYPE_DAY
-#define MINUTES .type = TYPE_MINUTES
-#define DEGREES .type = TYPE_DEGREES
-#define SEES_ALL SEEN_ALL
+#define TIME         .type = TYPE_TIME
+#define DAY          .type = TYPE_DAY
+#define MINUTES      .type = TYPE_MINUTES
+#define DEGREES      .type = TYPE_DEGREES
+#define SEES_ALL     SEEN_ALL
 #define SEES_MANAGER SEEN_MANAGER
 
 static const struct column columns[] = {
@@ -43,7 +43,7 @@ static const struct column columns[] = {
 
 /* A table's slice of the array: where it begins, and (a byte for each column) how long it is. */
 enum {
-#define TABLE(number_, name_, ...) FIRST_##name_, BEFORE_##name_ = FIRST_##name_ - 1,
+#define TABLE(number_, name_, ...)          FIRST_##name_, BEFORE_##name_ = FIRST_##name_ - 1,
 #define COLUMN(table_, number_, name_, ...) AT_##table_##_##name_,
 #include "common/catalogue/tables.def"
 #undef TABLE
@@ -62,11 +62,11 @@ struct count_nothing {
 #undef COLUMN
 };
 
-#define SCOPE_COLUMN_NULL NULL
-#define SCOPE_COLUMN_person_id "person_id"
-#define SCOPE_COLUMN_book_id "book_id"
+#define SCOPE_COLUMN_NULL        NULL
+#define SCOPE_COLUMN_person_id   "person_id"
+#define SCOPE_COLUMN_book_id     "book_id"
 #define SCOPE_COLUMN_customer_id "customer_id"
-#define SCOPE_COLUMN_order_id "order_id"
+#define SCOPE_COLUMN_order_id    "order_id"
 
 static const struct table tables[] = {
 #define TABLE(number_, name_, scope_, scope_column_, class_, since_, label_, zh_)                  \

@@ -10,11 +10,11 @@
 #define CATALOGUE_VERSION 1
 
 enum column_type {
-    TYPE_UUID,         /* BLOB, 16 bytes; `ref` names the table it points to */
-    TYPE_TEXT,         /* `limit` characters */
-    TYPE_NOTE,         /* TEXT of several lines */
-    TYPE_TAGS,         /* TEXT: JSON array of distinct strings, sorted by code point; `limit` bytes */
-    TYPE_ENUM,         /* TEXT: a name of `choices`, in rising rank */
+    TYPE_UUID, /* BLOB, 16 bytes; `ref` names the table it points to */
+    TYPE_TEXT, /* `limit` characters */
+    TYPE_NOTE, /* TEXT of several lines */
+    TYPE_TAGS, /* TEXT: JSON array of distinct strings, sorted by code point; `limit` bytes */
+    TYPE_ENUM, /* TEXT: a name of `choices`, in rising rank */
     TYPE_INT,
     TYPE_BOOL,         /* INTEGER 0 or 1 */
     TYPE_MONEY,        /* INTEGER minor units of the firm's or the row's currency */
@@ -37,20 +37,20 @@ enum merge_policy {
 };
 
 enum write_class {
-    CLASS_FACT,   /* A: inserted once, corrected by a reversing row */
-    CLASS_RECORD, /* F: merged by field */
-    CLASS_DRAFT,  /* D: one writer until submitted, then locked */
+    CLASS_FACT,    /* A: inserted once, corrected by a reversing row */
+    CLASS_RECORD,  /* F: merged by field */
+    CLASS_DRAFT,   /* D: one writer until submitted, then locked */
     CLASS_MANAGED, /* M: managers and admins, read-only on a rep's device */
-    CLASS_SERVER  /* S: the server alone, but for columns that say otherwise */
+    CLASS_SERVER   /* S: the server alone, but for columns that say otherwise */
 };
 
 /* Roles as bits: who may write a column, who may see it. A rep's device holds MASK_REP. */
 enum role { ROLE_REP = 1, ROLE_MANAGER = 2, ROLE_ADMIN = 4, ROLE_ANALYST = 8 };
-#define BY_SERVER   0u                                     /* nobody but the server */
-#define BY_ADMIN    ((unsigned)ROLE_ADMIN)
-#define BY_MANAGER  ((unsigned)(ROLE_MANAGER | ROLE_ADMIN))
-#define BY_REP      ((unsigned)(ROLE_REP | ROLE_MANAGER | ROLE_ADMIN))
-#define SEEN_ALL    15u
+#define BY_SERVER    0u /* nobody but the server */
+#define BY_ADMIN     ((unsigned)ROLE_ADMIN)
+#define BY_MANAGER   ((unsigned)(ROLE_MANAGER | ROLE_ADMIN))
+#define BY_REP       ((unsigned)(ROLE_REP | ROLE_MANAGER | ROLE_ADMIN))
+#define SEEN_ALL     15u
 #define SEEN_MANAGER ((unsigned)(ROLE_MANAGER | ROLE_ADMIN | ROLE_ANALYST))
 
 /* How a row finds its scope. */
@@ -77,7 +77,7 @@ struct column {
     uint16_t ref;        /* table number, 0: none */
     const char *choices; /* ENUM: names parted by spaces */
     enum merge_policy policy;
-    uint8_t group; /* columns of one group are in conflict together; 0: none */
+    uint8_t group;   /* columns of one group are in conflict together; 0: none */
     unsigned writes; /* roles */
     unsigned sees;   /* roles */
     unsigned flags;
@@ -126,7 +126,8 @@ const struct column *table_column(const struct table *t, uint8_t number); /* NUL
 const struct column *table_column_named(const struct table *t, const char *name);
 /* Rank of an ENUM's name, from 0; -1: not one of them. */
 int column_rank(const struct column *c, struct bytes name);
-/* Bit n: column n is seen by `mask` roles and known to catalogue version `version`; bit 0 always. */
+/* Bit n: column n is seen by `mask` roles and known to catalogue version `version`; bit 0 always.
+ */
 uint64_t table_visible(const struct table *t, unsigned mask, uint32_t version);
 /* "INTEGER", "TEXT", "BLOB" or "REAL", the same in both stores but for names. */
 const char *column_sql_type(const struct column *c);

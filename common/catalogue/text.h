@@ -17,8 +17,9 @@ struct text_rules {
 };
 
 /* "" gives NULL. An id must be a whole UUID here; prefixes and names are the commands' business. */
-MUST_USE bool column_parse(const struct column *c, struct bytes text, const struct text_rules *rules,
-                           struct arena *arena, struct value *out, struct complaint *why);
+MUST_USE bool column_parse(const struct column *c, struct bytes text,
+                           const struct text_rules *rules, struct arena *arena, struct value *out,
+                           struct complaint *why);
 void column_print(const struct column *c, const struct value *v, const struct text_rules *rules,
                   struct buf *out);
 /* As JSON: stored integers, ids as UUID text, tags and JSON columns as they are. */

@@ -28,7 +28,7 @@ struct replica {
     /* for the transaction that is being written */
     int64_t tx;
     char intent[32];
-    bool applying; /* server rows are being laid in: triggers are silent */
+    bool applying;  /* server rows are being laid in: triggers are silent */
     uint64_t clock; /* hybrid logical clock, last stamp given */
     int64_t offset_ms;
     int64_t seen_ms;
@@ -67,9 +67,9 @@ MUST_USE struct err replica_row_place(struct replica *r, const struct table *t,
                                       const uint8_t id[16], enum row_place *out);
 
 struct replica_counts {
-    int64_t pending;   /* transactions not yet on the server (waiting or parked) */
-    int64_t needs_you; /* open inbox entries refused or held */
-    int64_t merged;    /* open inbox entries merged */
+    int64_t pending;      /* transactions not yet on the server (waiting or parked) */
+    int64_t needs_you;    /* open inbox entries refused or held */
+    int64_t merged;       /* open inbox entries merged */
     int64_t last_sync_at; /* 0: never */
     int64_t scopes;
 };

@@ -34,7 +34,8 @@ MUST_USE struct err store_open(struct store *st, struct db *db, const struct hos
 void store_close(struct store *st);
 
 /* The small number of a scope, made where missing (writing). */
-MUST_USE struct err store_scope(struct store *st, const struct scope_id *id, bool make, int64_t *no);
+MUST_USE struct err store_scope(struct store *st, const struct scope_id *id, bool make,
+                                int64_t *no);
 
 /* Writes by the server itself (import, user commands, rules, dashboard): same checks of values,
  * references, scopes and business rules as a device's, but any column may be written. Each is
@@ -42,7 +43,8 @@ MUST_USE struct err store_scope(struct store *st, const struct scope_id *id, boo
  * of the caller. */
 struct server_write;
 MUST_USE struct err server_write_begin(struct store *st, const uint8_t person[16] /* or NULL */,
-                                       const char *intent, int64_t at_ms, struct server_write **out);
+                                       const char *intent, int64_t at_ms,
+                                       struct server_write **out);
 /* Inserts or (where the id exists) updates. `seq` gets the row's number. `base` >= 0: refused with
  * `changed_since` unless it is the row's `_seq`. `why` is filled beside ERR_REFUSED, ERR_INVALID.
  * `old` (may be NULL): CBOR of replaced values, empty for an insert. */

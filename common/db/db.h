@@ -9,14 +9,14 @@
 struct db;
 struct stmt {
     struct db *db;
-    void *handle; /* the driver's prepared statement */
+    void *handle;   /* the driver's prepared statement */
     struct err err; /* first error of binding or stepping; sticky until db_use gives it anew */
 };
 
 enum db_mode {
-    DB_CREATE,   /* made where missing */
-    DB_WRITE,    /* must exist */
-    DB_READ      /* must exist, opened read-only */
+    DB_CREATE, /* made where missing */
+    DB_WRITE,  /* must exist */
+    DB_READ    /* must exist, opened read-only */
 };
 
 struct db_options {
@@ -36,7 +36,8 @@ const char *db_message(const struct db *db); /* the driver's text of the last fa
 MUST_USE struct err db_exec(struct db *db, const char *sql);
 
 /* A prepared statement, kept by the connection under its text's address and content; given out
- * reset and with bindings cleared. One user of a text at a time (no recursion into the same SQL). */
+ * reset and with bindings cleared. One user of a text at a time (no recursion into the same SQL).
+ */
 MUST_USE struct err db_use(struct db *db, const char *sql, struct stmt *out);
 /* For SQL composed at run time or from outside (`legwork sql`): not kept; end with stmt_close.
  * `*tail` (may be NULL) points behind the first statement. */
@@ -47,7 +48,8 @@ void stmt_reset(struct stmt *st); /* before leaving a loop early, so that no rea
 void bind_null(struct stmt *st, int index); /* index from 1 */
 void bind_int(struct stmt *st, int index, int64_t i);
 void bind_real(struct stmt *st, int index, double d);
-void bind_text(struct stmt *st, int index, const char *text); /* NULL binds NULL; borrowed until reset */
+void bind_text(struct stmt *st, int index,
+               const char *text); /* NULL binds NULL; borrowed until reset */
 void bind_text_bytes(struct stmt *st, int index, struct bytes text);
 void bind_blob(struct stmt *st, int index, struct bytes blob);
 void bind_id(struct stmt *st, int index, const uint8_t id[16]);
@@ -80,9 +82,10 @@ MUST_USE struct err db_savepoint(struct db *db);
 MUST_USE struct err db_savepoint_end(struct db *db, bool keep);
 bool db_in_transaction(const struct db *db);
 
-int64_t db_changes(const struct db *db);      /* rows of the last statement */
-int64_t db_data_version(struct db *db);       /* changes when another connection committed; -1 on error */
-MUST_USE struct err db_integrity(struct db *db, struct buf *report); /* ERR_CORRUPT with the report */
+int64_t db_changes(const struct db *db); /* rows of the last statement */
+int64_t db_data_version(struct db *db); /* changes when another connection committed; -1 on error */
+MUST_USE struct err db_integrity(struct db *db,
+                                 struct buf *report); /* ERR_CORRUPT with the report */
 
 /* One value of the first row; ERR_NOT_FOUND without a row. */
 MUST_USE struct err db_one_int(struct db *db, const char *sql, int64_t *out);
@@ -93,16 +96,17 @@ struct db_call {
     void *context;
     int count;
     const struct value *args;
-    struct value answer;  /* NULL at the start */
-    struct buf *scratch;  /* for an answer's bytes; cleared before each call */
-    const char *error;    /* a literal: the statement fails with it */
+    struct value answer; /* NULL at the start */
+    struct buf *scratch; /* for an answer's bytes; cleared before each call */
+    const char *error;   /* a literal: the statement fails with it */
 };
 typedef void (*db_function)(struct db_call *call);
 MUST_USE struct err db_define(struct db *db, const char *name, int arg_count /* -1: any */,
                               db_function function, void *context);
 /* Called after a transaction ended, however it ended; for what a connection remembers per
  * transaction. One per connection. */
-void db_on_transaction_end(struct db *db, void (*ended)(void *context, bool committed), void *context);
+void db_on_transaction_end(struct db *db, void (*ended)(void *context, bool committed),
+                           void *context);
 
 /* Lets only reads through, denies the tables named, and stops at a limit: for SQL that people
  * type. `denied`: NULL-ended list of table names ("no such table" is the answer). steps_max and
@@ -110,8 +114,8 @@ void db_on_transaction_end(struct db *db, void (*ended)(void *context, bool comm
 struct db_guard {
     const char *const *denied;
     int64_t steps_max;
-    int64_t deadline_ms;         /* on `now_ms`'s clock; 0: none */
-    int64_t (*now_ms)(void);     /* the caller's monotonic clock */
+    int64_t deadline_ms;     /* on `now_ms`'s clock; 0: none */
+    int64_t (*now_ms)(void); /* the caller's monotonic clock */
 };
 MUST_USE struct err db_guard_on(struct db *db, const struct db_guard *guard);
 void db_guard_off(struct db *db);

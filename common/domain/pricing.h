@@ -8,10 +8,10 @@
 struct price_offer { /* a price_item with what its list says */
     uint8_t list[16];
     uint8_t item[16];
-    int64_t min_qty;         /* thousandths */
-    int64_t price;           /* minor units for one unit */
-    const char *valid_from;  /* YYYY-MM-DD or NULL */
-    const char *valid_to;    /* inclusive, or NULL */
+    int64_t min_qty;        /* thousandths */
+    int64_t price;          /* minor units for one unit */
+    const char *valid_from; /* YYYY-MM-DD or NULL */
+    const char *valid_to;   /* inclusive, or NULL */
     bool is_default_list;
 };
 
@@ -23,8 +23,8 @@ const struct price_offer *price_pick(const struct price_offer *offers, size_t co
                                      const char *day);
 
 struct order_item {
-    int64_t quantity;    /* thousandths, > 0 */
-    int64_t price;       /* minor units for one unit */
+    int64_t quantity; /* thousandths, > 0 */
+    int64_t price;    /* minor units for one unit */
     int32_t tax_bp;
 };
 

@@ -22,17 +22,17 @@ struct client_action {
 
 struct client_tally {
     int64_t pushed, accepted, merged, parked, refused; /* transactions */
-    int64_t pulled;    /* rows */
+    int64_t pulled;                                    /* rows */
     int64_t requests;
-    int64_t left;      /* rows dropped because their scope left */
+    int64_t left; /* rows dropped because their scope left */
     bool digest_asked, digest_equal;
 };
 
 struct client_session_options {
-    bool verify;             /* compare digests at the end */
-    uint32_t push_tx_max;    /* 0: PUSH_TX_MAX; tests use small ones */
-    size_t push_bytes_max;   /* 0: PUSH_BYTES_MAX */
-    int level;               /* zstd; 0: 3 */
+    bool verify;           /* compare digests at the end */
+    uint32_t push_tx_max;  /* 0: PUSH_TX_MAX; tests use small ones */
+    size_t push_bytes_max; /* 0: PUSH_BYTES_MAX */
+    int level;             /* zstd; 0: 3 */
 };
 
 struct client_session;
