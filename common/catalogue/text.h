@@ -24,10 +24,14 @@ void column_print(const struct column *c, const struct value *v, const struct te
                   struct buf *out);
 /* As JSON: stored integers, ids as UUID text, tags and JSON columns as they are. */
 void column_json(const struct column *c, const struct value *v, struct buf *out);
-void json_string(struct bytes text, struct buf *out); /* quoted and escaped */
+/* Of a query, where no column is known: blobs of 16 bytes as UUID text, others as hex. */
+void value_json(const struct value *v, struct buf *out);
+void json_put_text(struct bytes text, struct buf *out); /* quoted and escaped; always valid JSON */
 
 void id_text(const uint8_t id[16], char text[37]);
 MUST_USE bool id_parse(struct bytes text, uint8_t id[16]);
+void id_print(struct bytes id, struct buf *out); /* UUID text; hex where it hasn't 16 bytes */
+struct bytes text_trim(struct bytes text);       /* without white space around it */
 /* Decimals of a currency's minor unit: 2 for CNY, 0 for JPY, 3 for KWD (ISO 4217). */
 int currency_decimals(const char *currency);
 

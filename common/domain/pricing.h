@@ -26,6 +26,7 @@ struct order_item {
     int64_t quantity; /* thousandths, > 0 */
     int64_t price;    /* minor units for one unit */
     int32_t tax_bp;
+    int32_t discount_bp; /* of the line: imported history has it, orders made here leave it 0 */
 };
 
 struct order_total {
@@ -37,6 +38,8 @@ struct order_total {
 
 /* quantity * price, rounded. False: out of range. */
 MUST_USE bool order_amount(int64_t quantity, int64_t price, int64_t *amount);
+/* The same after the line's own discount. */
+MUST_USE bool order_item_amount(const struct order_item *item, int64_t *amount);
 MUST_USE bool order_total(const struct order_item *items, size_t count, int32_t discount_bp,
                           struct order_total *out);
 /* a * b / c, rounded half away from zero, without overflow in between; false: out of range. */
