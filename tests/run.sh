@@ -12,10 +12,10 @@ cd "$(dirname "$0")/.."
 install_missing $packages_build $packages_test npm
 
 jobs=$(nproc)
+mkdir -p build
 for preset in dev fuzz; do
-    cmake --preset "$preset" -DLEGWORK_WERROR=ON >build-"$preset".log 2>&1 ||
-        { cat build-"$preset".log; rm -f build-"$preset".log; exit 1; }
-    rm -f build-"$preset".log
+    cmake --preset "$preset" -DLEGWORK_WERROR=ON >build/configure.log 2>&1 ||
+        { cat build/configure.log; exit 1; }
     echo "== building $preset"
     cmake --build --preset "$preset" -j "$jobs"
 done
