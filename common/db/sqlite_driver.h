@@ -1,0 +1,79 @@
+/* What the files of the SQLite driver share; nobody else includes it. sqlite.c opens, ends and
+ * names errors; sqlite_stmt.c keeps statements; sqlite_function.c lets SQL call us;
+ * sqlite_guard.c lets people's SQL only read. */
+#ifndef COMMON_DB_SQLITE_DRIVER_H
+#define COMMON_DB_SQLITE_DRIVER_H
+
+#include "common/db/db.h"
+
+#include <sqlite3.h>
+
+#define STATEMENTS_MAX    256 /* kept by a connection; about 1 MiB at the worst */
+#define STATEMENT_BUCKETS 512
+#define STATEMENT_NEAR    256 /* slots of the table by address */
+#define MESSAGE_MAX       256
+
+/* A kept statement. `text` is our own copy: callers compose SQL in buffers of their own. */
+struct kept {
+    sqlite3_stmt *handle; /* NULL: a free place */
+    char *text;
+    uint64_t hash;
+    uint64_t last_use;
+    int next; /* in its bucket; -1: the last */
+};
+
+struct near {
+    const char *address;
+    int index;
+};
+
+struct guard_state {
+    struct db_guard rules;
+    bool on;
+    int64_t steps;
+    const char *stopped; /* which limit ended the statement, a literal */
+    bool hid_table;      /* the refusal must read as if there were no such table */
+    char table[64];
+    int limits[SQLITE_LIMIT_WORKER_THREADS + 1]; /* as they were */
+};
+
+/* A function defined by db_define; the list is walked by the guard and freed by db_close. */
+struct defined {
+    struct defined *next;
+    struct db *db;
+    db_function function;
+    void *context;
+    struct buf scratch;
+    char name[32];
+};
+
+struct db {
+    sqlite3 *handle;
+    char message[MESSAGE_MAX];
+    struct err last; /* the last failure */
+
+    struct kept kept[STATEMENTS_MAX];
+    int kept_count;
+    int buckets[STATEMENT_BUCKETS];
+    struct near near[STATEMENT_NEAR];
+    uint64_t uses;
+
+    struct defined *defined;
+    struct guard_state guard;
+
+    void (*ended)(void *context, bool committed);
+    void *ended_context;
+    bool committing; /* the commit hook ran: durable only once the statement came back */
+    bool rolled_back;
+};
+
+/* The error of the call that just failed, message and all. `rc` is its (extended) result. */
+struct err sqlite_failed(struct db *db, int rc, const char *where);
+/* After each call that may have ended a transaction: tells who asked. */
+void sqlite_settle(struct db *db);
+void statements_init(struct db *db);
+void statements_release(struct db *db);
+/* SQLite's value as ours, borrowed. */
+struct value sqlite_value_of(sqlite3_value *v);
+
+#endif
