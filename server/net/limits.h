@@ -1,0 +1,55 @@
+/* What one client may take of the server: every number once, with its reason. Message limits stand
+ * in protocol/messages.h. */
+#ifndef SERVER_NET_LIMITS_H
+#define SERVER_NET_LIMITS_H
+
+/* Connections. Half-open = TLS handshake not finished: until then nobody has proven anything. */
+#define CONNECTIONS_MAX       20000
+#define HALF_OPEN_MAX         4096
+#define HALF_OPEN_PER_ADDRESS 256 /* generous: a whole firm may stand behind one address */
+#define LISTEN_BACKLOG        1024
+#define SWEEP_MS              500 /* how often deadlines are looked at */
+#define HANDSHAKE_DEADLINE_MS 5000
+#define IDLE_MS               90000 /* without an open stream; PINGs don't count */
+#define WRITE_STALL_MS        30000 /* the client took no byte for so long */
+#define DRAIN_MS              10000 /* SIGTERM: what still runs may finish */
+#define ACCEPT_PAUSE_MS       250   /* after EMFILE */
+
+/* Bytes on their way out. Kernel buffers count too: a client that doesn't read fills them first. */
+#define SEND_BUFFER_BYTES       (256 * 1024)
+#define OUT_BYTES_MAX           (64 * 1024) /* cipher bytes a connection, beside SO_SNDBUF */
+#define ANSWER_QUEUE_BYTES_MAX  ((size_t)256 * 1024) /* plain bytes a stream; its worker waits */
+#define ANSWER_STALL_MS         10000 /* a worker waits so long for room, then gives the stream up */
+#define ANSWER_STALL_PRESSED_MS 2000  /* the same while other requests wait for a worker */
+
+/* Requests. */
+#define STREAMS_PER_CONNECTION  32
+#define STREAM_WINDOW_BYTES     (256 * 1024)
+#define CONNECTION_WINDOW_BYTES (1024 * 1024)
+#define HEADER_FIELDS_MAX       64
+#define HEADER_BYTES_MAX        (16 * 1024) /* names + values + 32 each, as RFC 9113 counts */
+#define PATH_BYTES_MAX          4096
+#define HEADER_DEADLINE_MS      10000
+#define BODY_GRACE_MS           20000
+#define BODY_RATE_BYTES_S       500           /* after the grace */
+#define REFUSED_DRAIN_BYTES     (1024 * 1024) /* read on after an early refusal, then closed */
+#define BODIES_BYTES_MAX        ((size_t)256 * 1024 * 1024) /* all request bodies held at once */
+#define ENROL_BYTES_MAX         ((size_t)4096)
+#define RESET_BURST             200 /* streams that the client may reset at once */
+#define RESET_PER_S             20
+
+/* Work. */
+#define WORKERS           8
+#define WORK_QUEUE_MAX    512
+#define WRITER_QUEUE_MAX  512
+#define WRITER_GROUP_MAX  64
+#define BUSY_RETRY_S      1
+#define LIVE_STREAMS_MAX  20000
+#define LIVE_KEEPALIVE_MS 30000
+
+/* Rates: tokens a second, burst. */
+#define DEVICE_RATE_PER_S      100
+#define DEVICE_RATE_BURST      200
+#define ENROL_FAILURES_PER_MIN 5
+
+#endif
