@@ -1,5 +1,5 @@
 /* The texts of err.h's list. */
-#include "common/base/err.h"
+#include "common/base/base.h"
 
 #include <stddef.h>
 

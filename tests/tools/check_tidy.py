@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("LEGWORK_BUILD", ROOT / "build" / "dev"))
+BUILD = pathlib.Path(os.environ.get("LEGWORK_BUILD", ROOT / "build" / "dev")).resolve()
 TOPS = ("protocol", "common", "client", "server", "tests")
 
 
