@@ -15,12 +15,15 @@
 #define PUSH_PLAIN_BYTES_MAX ((size_t)16 * 1024 * 1024) /* the same after decompression */
 #define PUSH_TX_MAX          10000                      /* transactions a request */
 #define TX_CHANGES_MAX       10000                      /* changes a transaction */
+#define BATCH_CHANGES_MAX    100000                     /* changes a batch; rows of its verdicts */
 #define TX_BYTES_MAX         ((size_t)8 * 1024 * 1024)  /* a transaction in row form */
 #define TX_RESTS_MAX         64                         /* predecessors that one names */
 #define ROW_BYTES_MAX        ((size_t)64 * 1024)
 #define COLUMNS_MAX          63 /* a table; bit 0 of a mask is `_deleted_at` */
 #define MESSAGE_BYTES_MAX    ((size_t)16 * 1024 * 1024)
-#define ROWS_PER_CHUNK       2000 /* rows between two checkpoints, about */
+#define ROWS_PER_CHUNK       2000  /* rows between two checkpoints, about */
+#define ROWS_MAX             10000 /* rows a message */
+#define NAME_BYTES_MAX       1024  /* intent, detail, login, names of devices */
 #define SCOPES_MAX           4096
 #define CODE_BYTES_MAX       32
 

@@ -1,0 +1,36 @@
+/* UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing beyond U+10FFFF. */
+#include "protocol/cbor.h"
+
+/* Size of the character at `at`, or 0 where it isn't one. */
+static size_t character_size(const uint8_t *at, size_t left)
+{
+    uint8_t lead = at[0];
+    if (lead < 0x80) {
+        return 1;
+    }
+    size_t size = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    if (lead < 0xc2 || lead > 0xf4 || size > left) {
+        return 0;
+    }
+    for (size_t i = 1; i < size; i++) {
+        if ((at[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    bool overlong = (lead == 0xe0 && at[1] < 0xa0) || (lead == 0xf0 && at[1] < 0x90);
+    bool surrogate = lead == 0xed && at[1] >= 0xa0;
+    bool too_high = lead == 0xf4 && at[1] >= 0x90;
+    return overlong || surrogate || too_high ? 0 : size;
+}
+
+bool cbor_is_utf8(struct bytes text)
+{
+    for (size_t i = 0; i < text.size;) {
+        size_t size = character_size(text.at + i, text.size - i);
+        if (size == 0) {
+            return false;
+        }
+        i += size;
+    }
+    return true;
+}
