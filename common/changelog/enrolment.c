@@ -1,0 +1,274 @@
+/* Invitations, devices and their keys; see store.h. */
+#include "common/changelog/store_internal.h"
+
+#include "protocol/signature.h"
+
+#include <sodium.h>
+
+#define MESSAGE_TOKEN_BYTES 16
+
+struct err store_invite(struct store *st, const uint8_t person[16], const uint8_t secret_hash[32],
+                        int64_t now_ms, int64_t expires_ms)
+{
+    static const char sql[] = "INSERT INTO invitation (secret_hash, person, made_at, expires_at)"
+                              " VALUES (?1, ?2, ?3, ?4)";
+    struct stmt q;
+    struct err err = db_use(st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_blob(&q, 1, bytes_of(secret_hash, 32));
+    bind_id(&q, 2, person);
+    bind_int(&q, 3, now_ms);
+    bind_int(&q, 4, expires_ms);
+    return db_step_done(&q, "store_invite");
+}
+
+/* ---- taking an invitation ---- */
+
+struct enrolment {
+    struct store *st;
+    const struct enrol *request;
+    int64_t now_ms;
+    uint8_t secret_hash[32];
+    uint8_t person[16];
+    uint8_t token[MESSAGE_TOKEN_BYTES];
+    uint32_t number;
+    uint8_t device[16];
+};
+
+/* The person whom a valid, unused invitation names. */
+static struct err find_invitation(struct enrolment *e)
+{
+    static const char sql[] =
+        "SELECT i.person FROM invitation i JOIN person p ON p.id = i.person"
+        " WHERE i.secret_hash = ?1 AND i.used_at IS NULL AND i.expires_at > ?2"
+        " AND p.active = 1 AND p._deleted_at IS NULL";
+    struct stmt q;
+    struct err err = db_use(e->st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_blob(&q, 1, bytes_of(e->secret_hash, sizeof e->secret_hash));
+    bind_int(&q, 2, e->now_ms);
+    if (!db_step_row(&q)) {
+        return q.err.code != ERR_OK ? q.err : err_make(ERR_AUTH, 0, "find_invitation");
+    }
+    bool good = col_id(&q, 0, e->person);
+    stmt_reset(&q);
+    return good ? err_ok() : err_make(ERR_CORRUPT, 0, "find_invitation");
+}
+
+static struct err take_number(struct enrolment *e)
+{
+    struct stmt q;
+    struct err err = db_use(e->st->db,
+                            "UPDATE store_state SET next_device = next_device + 1"
+                            " RETURNING next_device - 1",
+                            &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    if (!db_step_row(&q)) {
+        return q.err.code != ERR_OK ? q.err : err_make(ERR_CORRUPT, 0, "take_number");
+    }
+    e->number = (uint32_t)col_int(&q, 0);
+    return db_step_done(&q, "take_number");
+}
+
+/* The first token counts as given and not shown yet, so both fields hold it. */
+static struct err key_insert(struct enrolment *e)
+{
+    static const char sql[] = "INSERT INTO device_key (number, device, person, key_id, public_key,"
+                              " enrolled_at, token, token_pending)"
+                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)";
+    char keyid[SIGNATURE_KEYID_MAX + 1];
+    signature_keyid(e->request->public_key, keyid);
+    struct stmt q;
+    struct err err = db_use(e->st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, e->number);
+    bind_id(&q, 2, e->device);
+    bind_id(&q, 3, e->person);
+    bind_text(&q, 4, keyid);
+    bind_blob(&q, 5, bytes_of(e->request->public_key, sizeof e->request->public_key));
+    bind_int(&q, 6, e->now_ms);
+    bind_blob(&q, 7, bytes_of(e->token, sizeof e->token));
+    return db_step_done(&q, "key_insert");
+}
+
+static struct err use_up(struct enrolment *e)
+{
+    struct stmt q;
+    struct err err = db_use(
+        e->st->db, "UPDATE invitation SET used_at = ?2, used_by = ?3 WHERE secret_hash = ?1", &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_blob(&q, 1, bytes_of(e->secret_hash, sizeof e->secret_hash));
+    bind_int(&q, 2, e->now_ms);
+    bind_int(&q, 3, e->number);
+    return db_step_done(&q, "use_up");
+}
+
+/* One cell or more of the row that people see of a device. */
+static struct err device_row_put(struct store *st, const uint8_t device[16],
+                                 const struct cell *cells, size_t count, int64_t now_ms)
+{
+    struct complaint why = {0};
+    struct server_write *w = NULL;
+    int64_t seq = 0;
+    struct err err = server_write_begin(st, NULL, "device", now_ms, &w);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    err = server_write_put(w, catalogue_table(TABLE_device), device, cells, count, -1, &seq, NULL,
+                           &why);
+    if (err.code != ERR_OK) {
+        server_write_cancel(w);
+        return err;
+    }
+    return server_write_end(w, &why);
+}
+
+static struct err device_insert(struct enrolment *e)
+{
+    const struct cell cells[] = {
+        {.column = COLUMN_device_person_id, .value = value_blob(bytes_of(e->person, 16))},
+        {.column = COLUMN_device_name, .value = value_text(e->request->name)},
+        {.column = COLUMN_device_number, .value = value_int(e->number)},
+        {.column = COLUMN_device_bound_at, .value = value_int(e->now_ms)},
+        {.column = COLUMN_device_app_ver, .value = value_text(e->request->app)}};
+    return device_row_put(e->st, e->device, cells, count_of(cells), e->now_ms);
+}
+
+static struct err make_device(struct enrolment *e)
+{
+    e->st->host.random(e->st->host.context, e->token, sizeof e->token);
+    store_new_id(e->st, e->now_ms, e->device);
+    struct err err = take_number(e);
+    if (err.code == ERR_OK) {
+        err = key_insert(e);
+    }
+    if (err.code == ERR_OK) {
+        err = device_insert(e);
+    }
+    return err.code == ERR_OK ? use_up(e) : err;
+}
+
+/* The answer to the first taking was lost: the same code with the same key gives the same device,
+ * as long as it has not said anything yet. */
+static struct err find_repeated(struct enrolment *e, bool *found)
+{
+    static const char sql[] = "SELECT d.number, d.device, d.person, d.token FROM invitation i"
+                              " JOIN device_key d ON d.number = i.used_by"
+                              " WHERE i.secret_hash = ?1 AND d.public_key = ?2 AND d.hello_ms = 0"
+                              " AND d.revoked_at IS NULL AND i.expires_at > ?3";
+    struct stmt q;
+    struct err err = db_use(e->st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_blob(&q, 1, bytes_of(e->secret_hash, sizeof e->secret_hash));
+    bind_blob(&q, 2, bytes_of(e->request->public_key, sizeof e->request->public_key));
+    bind_int(&q, 3, e->now_ms);
+    *found = db_step_row(&q);
+    if (*found) {
+        e->number = (uint32_t)col_int(&q, 0);
+        bool good = col_id(&q, 1, e->device) && col_id(&q, 2, e->person) && col_id(&q, 3, e->token);
+        stmt_reset(&q);
+        return good ? err_ok() : err_make(ERR_CORRUPT, 0, "find_repeated");
+    }
+    return stmt_err(&q, "find_repeated");
+}
+
+static struct err login_of(struct enrolment *e, struct arena *arena, struct bytes *login)
+{
+    struct stmt q;
+    struct err err = db_use(e->st->db, "SELECT login FROM person WHERE id = ?1", &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_id(&q, 1, e->person);
+    if (!db_step_row(&q)) {
+        return q.err.code != ERR_OK ? q.err : err_make(ERR_AUTH, 0, "login_of");
+    }
+    *login = arena_copy(arena, col_bytes(&q, 0));
+    stmt_reset(&q);
+    return login->at != NULL ? err_ok() : err_make(ERR_NOMEM, 0, "login_of");
+}
+
+struct err store_enrol(struct store *st, const struct enrol *request, int64_t now_ms,
+                       struct arena *arena, struct enrolled *out)
+{
+    store_refresh(st);
+    struct enrolment e = {.st = st, .request = request, .now_ms = now_ms};
+    crypto_hash_sha256(e.secret_hash, request->secret, sizeof request->secret);
+    bool repeated = false;
+    struct err err = find_repeated(&e, &repeated);
+    if (err.code == ERR_OK && !repeated) {
+        err = find_invitation(&e);
+        if (err.code == ERR_OK) {
+            err = make_device(&e);
+        }
+    }
+    *out = (struct enrolled){
+        .device_number = e.number, .epoch = 1, .timeline = st->timeline, .server_ms = now_ms};
+    memcpy(out->device, e.device, sizeof out->device);
+    memcpy(out->person, e.person, sizeof out->person);
+    memcpy(out->token, e.token, sizeof out->token);
+    memcpy(out->digest_key, st->digest_key, sizeof out->digest_key);
+    return err.code == ERR_OK ? login_of(&e, arena, &out->login) : err;
+}
+
+/* ---- afterwards ---- */
+
+struct err store_revoke(struct store *st, const uint8_t device[16], int64_t now_ms)
+{
+    store_refresh(st);
+    struct stmt q;
+    struct err err = db_use(st->db,
+                            "UPDATE device_key SET revoked_at = ?2"
+                            " WHERE device = ?1 AND revoked_at IS NULL",
+                            &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_id(&q, 1, device);
+    bind_int(&q, 2, now_ms);
+    err = db_step_done(&q, "store_revoke");
+    if (err.code == ERR_OK && db_changes(st->db) == 0) {
+        err = err_make(ERR_NOT_FOUND, 0, "store_revoke");
+    }
+    const struct cell revoked = {.column = COLUMN_device_revoked_at, .value = value_int(now_ms)};
+    return err.code == ERR_OK ? device_row_put(st, device, &revoked, 1, now_ms) : err;
+}
+
+struct err store_device_by_key(struct store *st, const char *key_id, struct store_device *out)
+{
+    static const char sql[] =
+        "SELECT d.number, d.device, d.person, d.public_key,"
+        " d.revoked_at IS NOT NULL OR p.id IS NULL OR p.active <> 1 OR p._deleted_at IS NOT NULL"
+        " FROM device_key d LEFT JOIN person p ON p.id = d.person WHERE d.key_id = ?1";
+    struct stmt q;
+    struct err err = db_use(st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_text(&q, 1, key_id);
+    if (!db_step_row(&q)) {
+        return q.err.code != ERR_OK ? q.err : err_make(ERR_NOT_FOUND, 0, "store_device_by_key");
+    }
+    struct bytes key = col_bytes(&q, 3);
+    out->number = (uint32_t)col_int(&q, 0);
+    out->revoked = col_int(&q, 4) != 0;
+    bool good = col_id(&q, 1, out->device) && col_id(&q, 2, out->person) &&
+                key.size == sizeof out->public_key;
+    if (good) {
+        memcpy(out->public_key, key.at, key.size);
+    }
+    stmt_reset(&q);
+    return good ? err_ok() : err_make(ERR_CORRUPT, 0, "store_device_by_key");
+}

@@ -1,0 +1,38 @@
+/* Who holds which scope, and who may speak for whom: read once for a request, from the rows of
+ * person, book and book_holder as they are then.
+ *
+ *   rep      company, own team (both only read); user: and private: of their own; books held
+ *   manager  the same, and user: and books of everybody below; writes managed tables
+ *   admin    everything but the private: scopes of others
+ *   analyst  as admin, and writes nothing */
+#ifndef COMMON_CHANGELOG_PERMIT_H
+#define COMMON_CHANGELOG_PERMIT_H
+
+#include "common/changelog/store_internal.h"
+
+struct permit_scope {
+    struct scope_id id;
+    int64_t no; /* 0: no row has ever been in it */
+};
+
+struct permit {
+    uint8_t person[16];
+    unsigned role; /* one bit of enum role; 0: nobody, or no longer active */
+    size_t scope_count;
+    struct permit_scope *scopes; /* by kind and id */
+    size_t below_count;
+    uint8_t (*below)[16]; /* people below a manager, by id */
+};
+
+/* A person who is gone or inactive holds nothing. ERR_LIMIT: more than SCOPES_MAX. */
+MUST_USE struct err permit_load(struct store *st, const uint8_t person[16], struct arena *arena,
+                                struct permit *out);
+const struct permit_scope *permit_find(const struct permit *p, const struct scope_id *id);
+/* Whether the rows of scope `no` may be seen. */
+MUST_USE struct err permit_sees(const struct permit *p, struct store *st, int64_t no, bool *out);
+/* Themselves, and for a manager everybody below; for an admin everybody. */
+bool permit_speaks_for(const struct permit *p, const uint8_t person[16]);
+/* Whether the role may insert, change or delete rows of the table at all. */
+bool permit_writes_table(const struct permit *p, const struct table *t, enum change_op op);
+
+#endif

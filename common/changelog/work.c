@@ -1,0 +1,365 @@
+/* Rows in hand, by a hash of their ids; see work.h. */
+#include "common/changelog/work.h"
+
+#include "protocol/codec.h"
+
+#define OLD_BYTES_MAX (ROW_BYTES_MAX * 2)
+
+void work_init(struct work *w, struct store *st, struct arena *arena, const struct version *by)
+{
+    *w = (struct work){.st = st, .arena = arena, .by = *by};
+    w->touched_end = &w->touched;
+    buf_init(&w->scratch, OLD_BYTES_MAX);
+}
+
+void work_release(struct work *w)
+{
+    buf_release(&w->scratch);
+}
+
+/* Ids begin with time and end with chance. */
+static struct work_row **bucket_of(struct work *w, const uint8_t id[16])
+{
+    return &w->buckets[((unsigned)id[14] << 8 | id[15]) % WORK_BUCKETS];
+}
+
+static size_t value_room(const struct table *t)
+{
+    return (size_t)t->columns[t->column_count - 1].number + 1;
+}
+
+static struct work_row *row_make(struct work *w, const struct table *t, const uint8_t id[16])
+{
+    struct work_row *row = arena_alloc(w->arena, sizeof *row);
+    struct value *values = arena_array(w->arena, 2 * value_room(t), sizeof *values);
+    if (row == NULL || values == NULL) {
+        return NULL;
+    }
+    row->table = t;
+    row->values = values;
+    row->before = &values[value_room(t)];
+    memcpy(row->id, id, sizeof row->id);
+    struct work_row **bucket = bucket_of(w, id);
+    row->next = *bucket;
+    *bucket = row;
+    return row;
+}
+
+static bool copy_value(struct arena *arena, struct value *v)
+{
+    if (v->kind == VALUE_TEXT || v->kind == VALUE_BLOB) {
+        v->b = arena_copy(arena, v->b);
+        return v->b.at != NULL;
+    }
+    return true;
+}
+
+static struct err row_read(struct work *w, struct stmt *q, struct work_row *row)
+{
+    row->scope = col_int(q, ROWSQL_SCOPE);
+    row->seq = col_int(q, ROWSQL_SEQ);
+    row->deleted_at = col_int(q, ROWSQL_DELETED);
+    row->entered = col_int(q, ROWSQL_ENTERED);
+    bool room = true;
+    for (size_t i = 0; i < row->table->column_count; i++) {
+        uint8_t number = row->table->columns[i].number;
+        row->values[number] = col_value(q, (int)(ROWSQL_OWN + i));
+        room = copy_value(w->arena, &row->values[number]) && room;
+        row->before[number] = row->values[number];
+    }
+    if (!room) {
+        return err_make(w->arena->full ? ERR_LIMIT : ERR_NOMEM, 0, "row_read");
+    }
+    if (!rowmeta_read(col_bytes(q, ROWSQL_MADE), col_bytes(q, ROWSQL_COLS), w->arena, &row->meta)) {
+        return err_make(ERR_CORRUPT, 0, "row_read");
+    }
+    return err_ok();
+}
+
+struct err work_find(struct work *w, const struct table *t, const uint8_t id[16],
+                     struct work_row **out)
+{
+    for (struct work_row *row = *bucket_of(w, id); row != NULL; row = row->next) {
+        if (row->table == t && memcmp(row->id, id, sizeof row->id) == 0) {
+            *out = row;
+            return err_ok();
+        }
+    }
+    *out = NULL;
+    const char *sql = rowsql_select(&w->st->cache->sql, t);
+    struct stmt q;
+    struct err err = sql == NULL ? err_make(ERR_NOMEM, 0, "work_find") : db_use(w->st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_id(&q, 1, id);
+    if (!db_step_row(&q)) {
+        return stmt_err(&q, "work_find");
+    }
+    struct work_row *row = row_make(w, t, id);
+    err = row == NULL ? err_make(ERR_LIMIT, 0, "work_find") : row_read(w, &q, row);
+    stmt_reset(&q);
+    *out = row;
+    return err;
+}
+
+struct err work_new(struct work *w, const struct table *t, const uint8_t id[16],
+                    struct work_row **out)
+{
+    *out = row_make(w, t, id);
+    if (*out == NULL) {
+        return err_make(ERR_LIMIT, 0, "work_new");
+    }
+    (*out)->fresh = true;
+    return err_ok();
+}
+
+void work_set(struct work_row *row, uint8_t column, const struct value *value)
+{
+    assert(column != COLUMN_DELETED);
+    row->values[column] = *value;
+    row->pending |= UINT64_C(1) << column;
+}
+
+void work_delete(struct work_row *row, int64_t at_ms)
+{
+    row->deleted_at = at_ms > 0 ? at_ms : 1; /* 0 says living */
+    row->pending |= UINT64_C(1) << COLUMN_DELETED;
+}
+
+/* The first time in a transaction, the row gets its number. */
+static struct err touch(struct work *w, struct work_row *row)
+{
+    if (row->touched) {
+        return err_ok();
+    }
+    struct err err = scope_next(w->st, row->scope, row->seq, &row->seq);
+    if (err.code == ERR_OK) {
+        row->touched = true;
+        *w->touched_end = row;
+        w->touched_end = &row->next_touched;
+    }
+    return err;
+}
+
+static void bind_meta(struct stmt *q, int index, struct buf *packed)
+{
+    if (packed->size == 0) {
+        bind_null(q, index);
+    } else {
+        bind_blob(q, index, buf_bytes(packed));
+    }
+}
+
+static struct err insert(struct work *w, struct work_row *row)
+{
+    row->entered = row->seq;
+    row->meta.made = w->by;
+    row->meta.made.seq = row->seq;
+    const char *sql = rowsql_insert(&w->st->cache->sql, row->table);
+    struct stmt q;
+    struct err err = sql == NULL ? err_make(ERR_NOMEM, 0, "insert") : db_use(w->st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    buf_clear(&w->scratch);
+    rowmeta_put_made(&row->meta, &w->scratch);
+    bind_id(&q, ROWSQL_ID + 1, row->id);
+    bind_int(&q, ROWSQL_SCOPE + 1, row->scope);
+    bind_int(&q, ROWSQL_SEQ + 1, row->seq);
+    bind_null(&q, ROWSQL_DELETED + 1);
+    bind_int(&q, ROWSQL_ENTERED + 1, row->entered);
+    bind_meta(&q, ROWSQL_MADE + 1, &w->scratch);
+    bind_null(&q, ROWSQL_COLS + 1);
+    for (size_t i = 0; i < row->table->column_count; i++) {
+        bind_value(&q, (int)(ROWSQL_OWN + i + 1), &row->values[row->table->columns[i].number]);
+    }
+    return db_step_done(&q, "insert");
+}
+
+static struct err update(struct work *w, struct work_row *row, uint64_t mask)
+{
+    const char *sql = rowsql_update(&w->st->cache->sql, row->table, &mask);
+    struct stmt q;
+    struct err err = sql == NULL ? err_make(ERR_NOMEM, 0, "update") : db_use(w->st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    buf_clear(&w->scratch);
+    rowmeta_put_cols(&row->meta, &w->scratch);
+    bind_id(&q, 1, row->id);
+    bind_int(&q, 2, row->seq);
+    if (row->deleted_at != 0) {
+        bind_int(&q, 3, row->deleted_at);
+    }
+    bind_meta(&q, 4, &w->scratch);
+    if ((mask & ROWSQL_MOVED) != 0) {
+        bind_int(&q, 5, row->scope);
+        bind_int(&q, 6, row->entered);
+    }
+    int parameter = 7;
+    for (size_t i = 0; i < row->table->column_count; i++) {
+        if ((mask >> row->table->columns[i].number & 1) != 0) {
+            bind_value(&q, parameter++, &row->values[row->table->columns[i].number]);
+        }
+    }
+    return db_step_done(&q, "update");
+}
+
+/* Columns of a row that this transaction inserted keep the version of the insert. */
+static struct err put(struct work *w, struct work_row *row, uint64_t extra)
+{
+    bool first = row->fresh && !row->touched;
+    struct err err = touch(w, row);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    uint64_t mask = row->pending;
+    row->pending = 0;
+    row->written |= mask;
+    if (first) {
+        return insert(w, row);
+    }
+    struct version at = w->by;
+    at.seq = row->seq;
+    uint64_t versions = row->fresh ? mask & 1 : mask;
+    if (versions != 0 && !rowmeta_set(&row->meta, versions, &at, w->arena)) {
+        return err_make(ERR_LIMIT, 0, "put");
+    }
+    return update(w, row, mask | extra);
+}
+
+struct err work_put(struct work *w, struct work_row *row)
+{
+    return put(w, row, 0);
+}
+
+static struct err depart(struct work *w, const struct work_row *row, int64_t from)
+{
+    int64_t seq = 0;
+    struct err err = scope_next(w->st, from, row->seq, &seq);
+    struct stmt q;
+    if (err.code == ERR_OK) {
+        err = db_use(w->st->db,
+                     "INSERT INTO departure (scope, seq, tbl, row) VALUES (?1, ?2, ?3, ?4)", &q);
+    }
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, from);
+    bind_int(&q, 2, seq);
+    bind_int(&q, 3, row->table->number);
+    bind_id(&q, 4, row->id);
+    return db_step_done(&q, "depart");
+}
+
+/* Coming back to a scope takes back its departure: both would reach a device in one stream. */
+static struct err undo_departure(struct work *w, const struct work_row *row)
+{
+    struct stmt q;
+    struct err err = db_use(w->st->db, "DELETE FROM departure WHERE row = ?1 AND scope = ?2", &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_id(&q, 1, row->id);
+    bind_int(&q, 2, row->scope);
+    return db_step_done(&q, "undo_departure");
+}
+
+struct err work_move(struct work *w, struct work_row *row, int64_t to_scope)
+{
+    assert(!row->fresh && !row->touched);
+    struct err err = depart(w, row, row->scope);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    row->scope = to_scope;
+    err = touch(w, row);
+    if (err.code == ERR_OK) {
+        row->entered = row->seq;
+        err = undo_departure(w, row);
+    }
+    return err.code == ERR_OK ? put(w, row, ROWSQL_MOVED) : err;
+}
+
+struct err work_old_values(const struct work_row *row, struct buf *out)
+{
+    for (size_t i = 0; i < row->table->column_count; i++) {
+        uint8_t number = row->table->columns[i].number;
+        if (row->fresh || (row->written >> number & 1) == 0) {
+            continue;
+        }
+        struct value column = value_int(number);
+        if (value_encode(&column, out) != WIRE_OK ||
+            value_encode(&row->before[number], out) != WIRE_OK) {
+            return err_make(ERR_NOMEM, 0, "work_old_values");
+        }
+    }
+    return err_ok();
+}
+
+struct err work_log(struct work *w, const struct work_entry *entry, int64_t *no)
+{
+    static const char sql[] =
+        "INSERT INTO change_log (device, person, epoch, device_seq, identity, received_at,"
+        " effective_at, outcome, code, intent, body)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING no";
+    struct stmt q;
+    struct err err = db_use(w->st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, w->by.author);
+    if (w->has_person) {
+        bind_id(&q, 2, w->person);
+    }
+    bind_int(&q, 3, w->by.epoch);
+    bind_int(&q, 4, (int64_t)w->by.device_seq);
+    bind_blob(&q, 5, bytes_of(entry->identity, sizeof entry->identity));
+    bind_int(&q, 6, w->received_ms);
+    bind_int(&q, 7, w->by.effective_ms);
+    bind_int(&q, 8, entry->outcome);
+    bind_text(&q, 9, entry->code);
+    bind_text_bytes(&q, 10, entry->intent);
+    bind_blob(&q, 11, entry->body);
+    if (!db_step_row(&q)) {
+        return q.err.code != ERR_OK ? q.err : err_make(ERR_INTERNAL, 0, "work_log");
+    }
+    *no = col_int(&q, 0);
+    return db_step_done(&q, "work_log");
+}
+
+static struct err log_row(struct work *w, const struct work_row *row, int64_t no, int64_t index)
+{
+    static const char sql[] = "INSERT INTO change_row (no, idx, scope, seq, tbl, row, old)"
+                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    buf_clear(&w->scratch);
+    struct err err = work_old_values(row, &w->scratch);
+    struct stmt q;
+    if (err.code == ERR_OK) {
+        err = db_use(w->st->db, sql, &q);
+    }
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, no);
+    bind_int(&q, 2, index);
+    bind_int(&q, 3, row->scope);
+    bind_int(&q, 4, row->seq);
+    bind_int(&q, 5, row->table->number);
+    bind_id(&q, 6, row->id);
+    if (!row->fresh) {
+        bind_blob(&q, 7, buf_bytes(&w->scratch));
+    }
+    return db_step_done(&q, "log_row");
+}
+
+struct err work_log_rows(struct work *w, int64_t no, int64_t *index)
+{
+    struct err err = err_ok();
+    for (const struct work_row *row = w->touched; row != NULL && err.code == ERR_OK;
+         row = row->next_touched) {
+        err = log_row(w, row, no, (*index)++);
+    }
+    return err;
+}

@@ -1,0 +1,78 @@
+/* One change-log transaction at work on the store: the rows it has in hand, each loaded once, each
+ * given one number, and at the end the entry in the change log. Rows are written as soon as they
+ * are put, so that SQL sees them; undoing is the savepoint's business.
+ *
+ * Values that are set borrow; they and the rows live as long as the arena. */
+#ifndef COMMON_CHANGELOG_WORK_H
+#define COMMON_CHANGELOG_WORK_H
+
+#include "common/changelog/rowmeta.h"
+#include "common/changelog/store_internal.h"
+
+#define WORK_BUCKETS 512
+
+struct work_row {
+    const struct table *table;
+    uint8_t id[16];
+    bool fresh;    /* inserted by this transaction */
+    bool touched;  /* has its number of this transaction */
+    int64_t scope; /* scope.no */
+    int64_t seq;
+    int64_t entered;    /* seq of insert, move-in or restore */
+    int64_t deleted_at; /* 0: living */
+    struct row_meta meta;
+    struct value *values;  /* by column number */
+    struct value *before;  /* the same as this transaction found them */
+    uint64_t pending;      /* columns set and not yet put */
+    uint64_t written;      /* columns put by this transaction */
+    uint64_t stands;       /* columns that hold just what the sender wrote */
+    struct work_row *next; /* in its bucket */
+    struct work_row *next_touched;
+};
+
+struct work {
+    struct store *st;
+    struct arena *arena;
+    struct version by; /* of all that is written; each row's own seq is filled in */
+    bool has_person;
+    uint8_t person[16];
+    int64_t received_ms;
+    struct work_row *buckets[WORK_BUCKETS];
+    struct work_row *touched;
+    struct work_row **touched_end;
+    struct buf scratch;
+};
+
+void work_init(struct work *w, struct store *st, struct arena *arena, const struct version *by);
+void work_release(struct work *w); /* the arena is the caller's */
+
+/* The row, living or deleted; NULL: there never was one. */
+MUST_USE struct err work_find(struct work *w, const struct table *t, const uint8_t id[16],
+                              struct work_row **out);
+/* A new row without values, not in the store before work_put. The id must be free. */
+MUST_USE struct err work_new(struct work *w, const struct table *t, const uint8_t id[16],
+                             struct work_row **out);
+void work_set(struct work_row *row, uint8_t column, const struct value *value);
+void work_delete(struct work_row *row, int64_t at_ms);
+/* Writes what was set, under the row's number of this transaction. */
+MUST_USE struct err work_put(struct work *w, struct work_row *row);
+/* Gives the row a new home: number and `_entered` there, departure in the old scope. Written at
+ * once, with what was set before. */
+MUST_USE struct err work_move(struct work *w, struct work_row *row, int64_t to_scope);
+
+/* Replaced values of a touched row as a CBOR sequence: column, value, column, value, … */
+MUST_USE struct err work_old_values(const struct work_row *row, struct buf *out);
+
+struct work_entry { /* what the change log says of a transaction */
+    uint8_t identity[32];
+    int outcome; /* enum outcome */
+    const char *code;
+    struct bytes intent;
+    struct bytes body;
+};
+/* Appends the entry; `*no` gets its number. */
+MUST_USE struct err work_log(struct work *w, const struct work_entry *entry, int64_t *no);
+/* Appends the touched rows to entry `no`, counting on from `*index`. */
+MUST_USE struct err work_log_rows(struct work *w, int64_t no, int64_t *index);
+
+#endif
