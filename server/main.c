@@ -1,7 +1,15 @@
-/* Start-up. */
+/* Start-up: libraries that want to be told once, then the command. */
 #include "common/base/base.h"
 
-int main(void)
+#include <sodium.h>
+
+#include "server/admin/command.h"
+#include "server/admin/say.h"
+
+int main(int argc, char **argv)
 {
-    return 0;
+    if (sodium_init() < 0) {
+        return refuse_with("this machine gives no random numbers", "本机无法提供随机数");
+    }
+    return command_main(argc, argv);
 }

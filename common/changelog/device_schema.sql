@@ -12,6 +12,7 @@ CREATE TABLE device_state (
   timeline       INTEGER NOT NULL,
   timeline_id    BLOB NOT NULL,
   digest_key     BLOB NOT NULL,
+  catalogue      INTEGER NOT NULL,           -- version that tables and triggers were made for
   mask           INTEGER NOT NULL DEFAULT 0, -- role mask under which the cursors were made
   cursors_under  INTEGER NOT NULL DEFAULT 0, -- catalogue version under which they were made
   next_seq       INTEGER NOT NULL DEFAULT 1, -- next device_seq of this epoch
@@ -54,9 +55,10 @@ CREATE TABLE outbox (
   tbl     INTEGER NOT NULL,
   row     BLOB NOT NULL,
   op      INTEGER NOT NULL,                  -- enum change_op
-  cols    INTEGER NOT NULL,                  -- bit n: column n changed (insert: was not NULL)
+  cols    INTEGER NOT NULL,                  -- update: bit n, column n changed; delete: was not NULL
   base    INTEGER NOT NULL,                  -- the row's _seq as its author saw it, 0: none
-  old     BLOB,                              -- CBOR: old values of `cols` by rising number; delete: of all
+  old     BLOB,                              -- CBOR items: old values of `cols` by rising number;
+                                             -- a delete's begin with the row's _scope
   stamp   INTEGER,                           -- the rest only in a transaction's first row:
   wall    INTEGER,                           -- hybrid logical stamp, wall clock,
   mono    INTEGER,                           -- monotonic clock,
@@ -70,7 +72,7 @@ CREATE TABLE sent (
   tx          INTEGER PRIMARY KEY,           -- outbox.tx
   epoch       INTEGER NOT NULL,
   device_seq  INTEGER NOT NULL,
-  rests_on    BLOB,                          -- CBOR array of device_seq, NULL: none
+  rests_on    BLOB,                          -- CBOR items: sent.tx of predecessors, NULL: none
   identity    BLOB NOT NULL,                 -- SHA-256 of body
   body        BLOB NOT NULL,                 -- row form, sent as it is for ever
   state       INTEGER NOT NULL,              -- 0 waiting, 1 accepted, 2 merged, 3 parked, 4 refused

@@ -19,19 +19,29 @@ struct host {
     void (*random)(void *context, uint8_t *to, size_t size);
 };
 
+/* What the triggers' functions remember: see capture.h. */
+struct capture {
+    int64_t tx;            /* of the database transaction under way, 0: nothing captured yet */
+    int64_t rows;          /* captured in it */
+    struct clocks written; /* when its first row was */
+    uint64_t cols;         /* the row at hand: changed columns, */
+    struct buf old;        /* and their old values */
+};
+
 struct replica {
     struct db *db;
     struct host host;
     uint8_t device[16];
     uint8_t person[16];
     uint32_t number;
-    /* for the transaction that is being written */
-    int64_t tx;
-    char intent[32];
-    bool applying;  /* server rows are being laid in: triggers are silent */
-    uint64_t clock; /* hybrid logical clock, last stamp given */
-    int64_t offset_ms;
-    int64_t seen_ms;
+    uint8_t digest_key[16];
+    char intent[32]; /* of the transaction that is being written, or "" */
+    struct capture capture;
+    bool applying;         /* server rows are being laid in: triggers are silent */
+    uint64_t clock;        /* hybrid logical clock, last stamp given */
+    int64_t offset_ms;     /* server time minus this device's wall clock */
+    int64_t seen_ms;       /* last server time seen; 0: none yet */
+    struct outbox *outbox; /* pending work by row, read when first asked for */
 };
 
 /* Makes the tables and triggers of a new replica and stores who it is. One transaction. */

@@ -104,6 +104,9 @@ CREATE TABLE change_log (
   body        BLOB NOT NULL                  -- row form as received, zstd where it is shorter
 ) STRICT;
 
+-- Reports count what was refused of a person's day; 3 is OUTCOME_REFUSED.
+CREATE INDEX change_log_refused ON change_log (person, effective_at) WHERE outcome = 3;
+
 -- Which rows an entry touched, with the number it gave them and the values it replaced.
 CREATE TABLE change_row (
   no     INTEGER NOT NULL,                   -- change_log.no

@@ -1,11 +1,25 @@
-/* Persons as admin commands make and change them: one transaction of the change log each. */
+/* Persons as admin commands make and change them. */
 #ifndef SERVER_ADMIN_PERSON_H
 #define SERVER_ADMIN_PERSON_H
 
-#include "common/changelog/store.h"
+#include "server/admin/data.h"
+#include "server/admin/edit.h"
 
-/* The first admin, with a password hash. Inside db_begin/db_end of the caller. */
+struct person_form { /* what was typed; NULL: not given, "" clears */
+    const char *name;
+    const char *role;
+    const char *manager; /* login */
+    const char *team;    /* name; made where missing */
+    const char *title;
+    const char *phone;
+    const char *hash; /* of the password */
+    int active;       /* 0, 1, or -1: not given */
+};
+
+/* The first admin, in a database transaction of its own. */
 MUST_USE struct err person_make_admin(struct store *st, const char *login, const char *hash,
                                       struct complaint *why);
+MUST_USE struct err person_add(struct edit *e, const char *login, const struct person_form *f);
+MUST_USE struct err person_change(struct edit *e, const char *login, const struct person_form *f);
 
 #endif

@@ -1,0 +1,32 @@
+/* Capture: triggers, composed from the catalogue, that write one outbox row for each changed row.
+ *
+ * A trigger asks first (in its WHEN) a function of ours that knows whether rows of the server are
+ * being applied just now, and that keeps what the trigger's INSERT then fetches. So a table holds
+ * nothing but its rows, and whoever writes the file without these functions (the sqlite3 shell)
+ * fails with "no such function" instead of changing something unlogged.
+ *
+ *   insert:  WHEN lw_inserted()           an insert logs no values, the row has them
+ *   update:  WHEN lw_changed(t, o, n, …)  what changed, and the old values; nothing changed: silent
+ *   delete:  WHEN lw_removed(t, scope, o, …)
+ *   VALUES (lw_tx(), …, lw_cols(), …, lw_old(), lw_clock(0), …)
+ *
+ * `old` of an update: the old values of `cols` by rising number, one CBOR item after the other. Of
+ * a delete: the row's `_scope`, then the values of `cols`, which are those that weren't NULL.
+ * Clocks and intent stand in a transaction's first row only. */
+#ifndef COMMON_CHANGELOG_CAPTURE_H
+#define COMMON_CHANGELOG_CAPTURE_H
+
+#include "common/changelog/replica.h"
+
+/* Makes the triggers of every table anew. */
+MUST_USE struct err capture_create(struct db *db);
+/* Defines the functions on the replica's connection; `r` must stay where it is. */
+MUST_USE struct err capture_define(struct replica *r);
+/* Forgets what belonged to the transaction that ended. */
+void capture_transaction_ended(void *replica, bool committed);
+
+/* Server rows are laid in between the two: triggers are silent. */
+void capture_pause(struct replica *r);
+void capture_resume(struct replica *r);
+
+#endif

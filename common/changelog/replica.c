@@ -1,0 +1,214 @@
+/* A replica's file: made once, opened by every command; see replica.h. */
+#include "common/changelog/replica.h"
+
+#include "common/base/hlc.h"
+#include "common/base/uuid.h"
+#include "common/changelog/capture.h"
+#include "common/changelog/outbox.h"
+
+#define OLD_VALUES_MAX ((size_t)2 * ROW_BYTES_MAX)
+
+extern const char embed_device_schema[];
+
+static struct err state_insert(struct db *db, const struct enrolled *who)
+{
+    static const char sql[] =
+        "INSERT INTO device_state (one, device, number, person, epoch, token, timeline,"
+        " timeline_id, digest_key, catalogue, seen_ms)"
+        " VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    struct stmt st;
+    struct err err = db_use(db, sql, &st);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_id(&st, 1, who->device);
+    bind_int(&st, 2, who->device_number);
+    bind_id(&st, 3, who->person);
+    bind_int(&st, 4, who->epoch);
+    bind_id(&st, 5, who->token);
+    bind_int(&st, 6, who->timeline.counter);
+    bind_id(&st, 7, who->timeline.id);
+    bind_id(&st, 8, who->digest_key);
+    bind_int(&st, 9, CATALOGUE_VERSION);
+    bind_int(&st, 10, who->server_ms);
+    return db_step_done(&st, "replica_create");
+}
+
+struct err replica_create(struct db *db, const struct enrolled *who)
+{
+    struct err err = db_begin(db, DB_LOCK_WRITE);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    err = db_exec(db, embed_device_schema);
+    if (err.code == ERR_OK) {
+        err = catalogue_create(db, false);
+    }
+    if (err.code == ERR_OK) {
+        err = capture_create(db);
+    }
+    if (err.code == ERR_OK) {
+        err = state_insert(db, who);
+    }
+    return db_end(db, err);
+}
+
+static struct err state_read(struct replica *r, int64_t *catalogue)
+{
+    static const char sql[] = "SELECT device, person, number, digest_key, clock, offset_ms,"
+                              " seen_ms, catalogue FROM device_state";
+    struct stmt st;
+    struct err err = db_use(r->db, sql, &st);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    if (!db_step_row(&st)) {
+        err = stmt_err(&st, "replica_open");
+        return err.code != ERR_OK ? err : err_make(ERR_CORRUPT, 0, "replica_open: no state");
+    }
+    bool whole =
+        col_id(&st, 0, r->device) && col_id(&st, 1, r->person) && col_id(&st, 3, r->digest_key);
+    r->number = (uint32_t)col_int(&st, 2);
+    r->clock = (uint64_t)col_int(&st, 4);
+    r->offset_ms = col_int(&st, 5);
+    r->seen_ms = col_int(&st, 6);
+    *catalogue = col_int(&st, 7);
+    stmt_reset(&st);
+    return whole ? err_ok() : err_make(ERR_CORRUPT, 0, "replica_open: state");
+}
+
+/* Stamps given since the clock was last stored stand in the outbox alone. */
+static struct err clock_read(struct replica *r)
+{
+    static const char sql[] =
+        "SELECT stamp FROM outbox WHERE stamp IS NOT NULL ORDER BY key DESC LIMIT 1";
+    int64_t stamp = 0;
+    struct err err = db_one_int(r->db, sql, &stamp);
+    if (err.code == ERR_OK && (uint64_t)stamp > r->clock) {
+        r->clock = (uint64_t)stamp;
+    }
+    return err.code == ERR_NOT_FOUND ? err_ok() : err;
+}
+
+static struct err upgrade(struct replica *r)
+{
+    static const char sql[] = "UPDATE device_state SET catalogue = ?1";
+    struct stmt st;
+    struct err err = db_begin(r->db, DB_LOCK_WRITE);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    err = catalogue_create(r->db, false);
+    if (err.code == ERR_OK) {
+        err = capture_create(r->db);
+    }
+    if (err.code == ERR_OK) {
+        err = db_use(r->db, sql, &st);
+    }
+    if (err.code == ERR_OK) {
+        bind_int(&st, 1, CATALOGUE_VERSION);
+        err = db_step_done(&st, "replica_upgrade");
+    }
+    return db_end(r->db, err);
+}
+
+struct err replica_open(struct replica *r, struct db *db, const struct host *host)
+{
+    int64_t catalogue = 0;
+    *r = (struct replica){.db = db, .host = *host};
+    buf_init(&r->capture.old, OLD_VALUES_MAX);
+    struct err err = state_read(r, &catalogue);
+    if (err.code == ERR_OK && catalogue > CATALOGUE_VERSION) {
+        err = err_make(ERR_VERSION, (int)catalogue, "replica_open");
+    }
+    if (err.code == ERR_OK) {
+        err = clock_read(r);
+    }
+    if (err.code == ERR_OK) {
+        err = capture_define(r);
+    }
+    if (err.code == ERR_OK && catalogue < CATALOGUE_VERSION) {
+        err = upgrade(r);
+    }
+    if (err.code != ERR_OK) {
+        replica_close(r);
+    }
+    return err;
+}
+
+void replica_close(struct replica *r)
+{
+    if (r->db != NULL) {
+        db_on_transaction_end(r->db, NULL, NULL);
+    }
+    outbox_free(r->outbox);
+    r->outbox = NULL;
+    buf_release(&r->capture.old);
+}
+
+struct err replica_begin(struct replica *r, const char *intent)
+{
+    struct err err = db_begin(r->db, DB_LOCK_WRITE);
+    if (err.code == ERR_OK) {
+        assert(strlen(intent) < sizeof r->intent);
+        (void)snprintf(r->intent, sizeof r->intent, "%s", intent);
+    }
+    return err;
+}
+
+struct err replica_end(struct replica *r, struct err err)
+{
+    err = db_end(r->db, err);
+    r->intent[0] = 0;
+    return err;
+}
+
+int64_t replica_now_ms(const struct replica *r)
+{
+    struct clocks now = {0};
+    r->host.now(r->host.context, &now);
+    return now.wall_ms + r->offset_ms;
+}
+
+void replica_new_id(struct replica *r, uint8_t id[16])
+{
+    uint8_t chance[UUID_RANDOM_SIZE];
+    r->host.random(r->host.context, chance, sizeof chance);
+    uuid_v7(replica_now_ms(r), chance, id);
+}
+
+struct err replica_new_no(struct replica *r, char no[24])
+{
+    static const char sql[] = "UPDATE device_state SET next_no = next_no + 1 RETURNING next_no - 1";
+    int64_t next = 0;
+    struct err err = db_one_int(r->db, sql, &next);
+    if (err.code == ERR_OK) {
+        (void)snprintf(no, 24, "D%" PRIu32 "-%04" PRId64, r->number, next);
+    }
+    return err;
+}
+
+struct err replica_counts(struct replica *r, struct replica_counts *out)
+{
+    static const char sql[] =
+        "SELECT (SELECT count(*) FROM outbox WHERE key = tx),"
+        " (SELECT count(*) FROM inbox WHERE done IS NULL AND kind IN ('refused', 'held')),"
+        " (SELECT count(*) FROM inbox WHERE done IS NULL AND kind = 'merged'),"
+        " (SELECT coalesce(last_sync_at, 0) FROM device_state),"
+        " (SELECT count(*) FROM scope WHERE held = 1)";
+    struct stmt st;
+    struct err err = db_use(r->db, sql, &st);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    if (!db_step_row(&st)) {
+        return stmt_err(&st, "replica_counts");
+    }
+    *out = (struct replica_counts){.pending = col_int(&st, 0),
+                                   .needs_you = col_int(&st, 1),
+                                   .merged = col_int(&st, 2),
+                                   .last_sync_at = col_int(&st, 3),
+                                   .scopes = col_int(&st, 4)};
+    stmt_reset(&st);
+    return err_ok();
+}

@@ -1,0 +1,155 @@
+/* See command.h. */
+#include "common/base/base.h"
+
+#include "server/admin/command.h"
+#include "server/admin/say.h"
+
+struct command {
+    const char *name; /* one word or two */
+    int (*run)(int argc, char **argv);
+    const char *arguments;
+    const char *english;
+    const char *chinese;
+};
+
+static const struct command commands[] = {
+    {"init", cmd_init,
+     "--company NAME [--currency CNY] [--timezone Asia/Shanghai] [--host NAME]…\n"
+     "        [--admin LOGIN --password-file F]",
+     "make the firm's store, its certificates and the first admin",
+     "创建公司的数据库、证书和首位管理员"},
+    {"user add", cmd_user_add,
+     "LOGIN --name NAME --role rep|manager|admin|analyst [--manager LOGIN]\n"
+     "        [--team NAME] [--title T] [--phone P] [--password-file F]",
+     "add a person", "添加人员"},
+    {"user list", cmd_user_list, "[--json]", "list the persons", "列出人员"},
+    {"user edit", cmd_user_edit,
+     "LOGIN [--name NAME] [--role R] [--manager LOGIN] [--team NAME] [--title T]\n"
+     "        [--phone P] [--password-file F] [--enable]",
+     "change a person", "修改人员"},
+    {"user disable", cmd_user_disable, "LOGIN", "shut a person and all of his devices out",
+     "停用人员及其所有设备"},
+    {"invite", cmd_invite, "LOGIN [--qr] [--hours 24] [--host NAME] [--port 8443]",
+     "print a line that enrols one device, once", "打印一次性的设备绑定码"},
+    {"device list", cmd_device_list, "[--json]", "list the devices", "列出设备"},
+    {"device revoke", cmd_device_revoke, "ID", "shut a device out", "吊销设备"},
+    {"query", cmd_query,
+     "'SELECT …' | --report team_day [--from DAY] [--to DAY] [--user LOGIN]\n"
+     "        [--team NAME] [--format table|json|csv]",
+     "ask the store", "查询数据"},
+};
+
+static void print_help(FILE *to)
+{
+    (void)fputs(say_choose("usage: legworkd [--data DIR] COMMAND …   (or LEGWORK_DATA=DIR)\n\n",
+                           "用法：legworkd [--data 目录] 命令 …（或设置 LEGWORK_DATA）\n\n"),
+                to);
+    for (size_t i = 0; i < count_of(commands); i++) {
+        const struct command *c = &commands[i];
+        (void)fprintf(to, "  %s %s\n        %s\n", c->name, c->arguments,
+                      say_choose(c->english, c->chinese));
+    }
+}
+
+static void print_usage(const struct command *c, FILE *to)
+{
+    (void)fprintf(to, "%s: legworkd %s %s\n", say_choose("usage", "用法"), c->name, c->arguments);
+}
+
+/* Takes --data DIR out of the words, wherever it stands, and leaves it in LEGWORK_DATA. */
+static bool take_data(int *argc, char **argv)
+{
+    int kept = 1;
+    for (int i = 1; i < *argc; i++) {
+        const char *dir = NULL;
+        if (strcmp(argv[i], "--data") == 0) {
+            if (i + 1 == *argc) {
+                complain("--data needs a value", "--data 需要一个值");
+                return false;
+            }
+            dir = argv[++i];
+        } else if (strncmp(argv[i], "--data=", strlen("--data=")) == 0) {
+            dir = argv[i] + strlen("--data=");
+        } else {
+            argv[kept++] = argv[i];
+        }
+        if (dir != NULL && setenv("LEGWORK_DATA", dir, 1) != 0) {
+            complain("--data: out of memory", "--data：内存不足");
+            return false;
+        }
+    }
+    argv[kept] = NULL;
+    *argc = kept;
+    return true;
+}
+
+/* How many words of argv name this command; 0: it isn't meant. */
+static int words_named(const struct command *c, int argc, char **argv)
+{
+    const char *space = strchr(c->name, ' ');
+    if (space == NULL) {
+        return strcmp(argv[1], c->name) == 0 ? 1 : 0;
+    }
+    size_t first = (size_t)(space - c->name);
+    bool meant = argc > 2 && strlen(argv[1]) == first && memcmp(argv[1], c->name, first) == 0 &&
+                 strcmp(argv[2], space + 1) == 0;
+    return meant ? 2 : 0;
+}
+
+static bool is_help(const char *word)
+{
+    return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+/* Two words go before one: "import undo" isn't the import of a table called undo. */
+static const struct command *command_find(int argc, char **argv, int *words)
+{
+    const struct command *found = NULL;
+    *words = 0;
+    for (size_t i = 0; i < count_of(commands); i++) {
+        int named = words_named(&commands[i], argc, argv);
+        if (named > *words) {
+            *words = named;
+            found = &commands[i];
+        }
+    }
+    return found;
+}
+
+int command_main(int argc, char **argv)
+{
+    if (!take_data(&argc, argv)) {
+        return EXIT_USAGE;
+    }
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    if (is_help(argv[1])) {
+        print_help(stdout);
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        (void)puts("legworkd " LEGWORK_VERSION);
+        return EXIT_DONE;
+    }
+    int words;
+    const struct command *c = command_find(argc, argv, &words);
+    if (c == NULL) {
+        complain("unknown command %s; see legworkd --help", "未知命令 %s，参见 legworkd --help",
+                 argv[1]);
+        return EXIT_USAGE;
+    }
+    if (argc > words + 1 && is_help(argv[words + 1])) {
+        print_usage(c, stdout);
+        return EXIT_DONE;
+    }
+    int status = c->run(argc - words, argv + words);
+    if (status == EXIT_USAGE) {
+        print_usage(c, stderr);
+    }
+    if (fflush(stdout) != 0 && status == EXIT_DONE) {
+        return refuse_with("the output can't be written", "无法写出结果");
+    }
+    return status;
+}

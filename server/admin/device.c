@@ -1,0 +1,51 @@
+/* legworkd device list, revoke. */
+#include "common/base/base.h"
+
+#include "server/admin/command.h"
+#include "server/admin/data.h"
+#include "server/admin/find.h"
+#include "server/admin/options.h"
+#include "server/admin/output.h"
+#include "server/admin/say.h"
+#include "server/store/machine.h"
+
+int cmd_device_list(int argc, char **argv)
+{
+    static const char sql[] =
+        "SELECT k.device AS id, 'D' || k.number AS no, p.login, d.name, d.app_ver AS version,"
+        " strftime('%Y-%m-%d %H:%M', k.enrolled_at / 1000, 'unixepoch', 'localtime') AS enrolled,"
+        " CASE WHEN k.hello_ms > 0 THEN"
+        "  strftime('%Y-%m-%d %H:%M', k.hello_ms / 1000, 'unixepoch', 'localtime') END AS seen,"
+        " CASE WHEN k.revoked_at IS NOT NULL THEN"
+        "  strftime('%Y-%m-%d %H:%M', k.revoked_at / 1000, 'unixepoch', 'localtime') END AS revoked"
+        " FROM device_key k LEFT JOIN device d ON d.id = k.device"
+        " LEFT JOIN person p ON p.id = k.person ORDER BY k.number";
+    return print_list(argc, argv, sql);
+}
+
+int cmd_device_revoke(int argc, char **argv)
+{
+    struct arguments rest;
+    struct data d;
+    uint8_t id[16];
+    if (!options_read(NULL, 0, argc, argv, 1, 1, &rest)) {
+        return EXIT_USAGE;
+    }
+    if (!data_open(&d, true)) {
+        return EXIT_REFUSED;
+    }
+    int status = EXIT_REFUSED;
+    if (find_one(&d, &find_device, rest.at[0], id)) {
+        struct err err = db_begin(d.db, DB_LOCK_WRITE);
+        if (err.code == ERR_OK) {
+            err = db_end(d.db, store_revoke(&d.store, id, machine_wall_ms()));
+        }
+        status =
+            err.code == ERR_OK ? EXIT_DONE : refuse_err(err, NULL, rest.at[0], db_message(d.db));
+    }
+    if (status == EXIT_DONE) {
+        say("%s: revoked", "%s：已吊销", rest.at[0]);
+    }
+    data_close(&d);
+    return status;
+}

@@ -1,0 +1,126 @@
+/* legworkd verify: whether the store is whole, and its digests, to be held against a device's. */
+#include "common/base/base.h"
+
+#include "common/catalogue/text.h"
+#include "server/admin/command.h"
+#include "server/admin/data.h"
+#include "server/admin/options.h"
+#include "server/admin/say.h"
+
+#define REPORT_BYTES_MAX (16 * 1024 * 1024)
+#define DIGEST_BYTES_MAX (256 * 1024 * 1024)
+
+static const char *scope_name(uint8_t kind)
+{
+    switch ((enum scope_kind)kind) {
+    case SCOPE_COMPANY:
+        return "company";
+    case SCOPE_TEAM:
+        return "team";
+    case SCOPE_BOOK:
+        return "book";
+    case SCOPE_USER:
+        return "user";
+    case SCOPE_PRIVATE:
+        return "private";
+    case SCOPE_POOL:
+        return "pool";
+    }
+    return "?"; /* a kind that only a damaged file can hold */
+}
+
+static void hex(const uint8_t *at, size_t size, struct buf *out)
+{
+    for (size_t i = 0; i < size; i++) {
+        buf_printf(out, "%02x", at[i]);
+    }
+}
+
+/* "book:0192…  14 rows  6f2a…" for each scope; parts by table are left out. */
+static void print_plain(const struct digest *digest, struct buf *out)
+{
+    for (size_t i = 0; i < digest->entry_count; i++) {
+        const struct digest_entry *e = &digest->entries[i];
+        char id[37];
+        if (e->table != 0) {
+            continue;
+        }
+        id_text(e->scope.id, id);
+        buf_printf(out, "%s:%s  %" PRIu64 "  ", scope_name(e->scope.kind), id, e->rows);
+        hex(e->sum, sizeof e->sum, out);
+        buf_put_u8(out, '\n');
+    }
+}
+
+static void print_json(const struct digest *digest, bool good, const char *findings,
+                       struct buf *out)
+{
+    buf_printf(out, "{\"ok\":%s,\"findings\":", good ? "true" : "false");
+    json_put_text(bytes_text(findings), out);
+    buf_put_text(out, ",\"digests\":[");
+    for (size_t i = 0; i < digest->entry_count; i++) {
+        const struct digest_entry *e = &digest->entries[i];
+        const struct table *t = e->table == 0 ? NULL : catalogue_table(e->table);
+        char id[37];
+        id_text(e->scope.id, id);
+        buf_printf(out, "%s{\"scope\":\"%s:%s\",\"table\":", i == 0 ? "" : ",\n ",
+                   scope_name(e->scope.kind), id);
+        buf_printf(out, t == NULL ? "null%s" : "\"%s\"", t == NULL ? "" : t->name);
+        buf_printf(out, ",\"rows\":%" PRIu64 ",\"digest\":\"", e->rows);
+        hex(e->sum, sizeof e->sum, out);
+        buf_put_text(out, "\"}");
+    }
+    buf_put_text(out, "]}\n");
+}
+
+static int verify(struct data *d, bool json)
+{
+    struct buf findings;
+    struct buf out;
+    struct arena arena;
+    struct digest digest = {0};
+    buf_init(&findings, REPORT_BYTES_MAX);
+    buf_init(&out, REPORT_BYTES_MAX);
+    arena_init(&arena, DIGEST_BYTES_MAX);
+    struct err found = store_verify(&d->store, &findings);
+    struct err err = store_digest(&d->store, 0, &arena, &digest);
+    if (err.code == ERR_OK && json) {
+        print_json(&digest, found.code == ERR_OK, buf_text(&findings), &out);
+    } else if (err.code == ERR_OK) {
+        print_plain(&digest, &out);
+    }
+    if (out.size > 0) {
+        (void)fwrite(out.at, 1, out.size, stdout);
+    }
+    int status = EXIT_DONE;
+    if (found.code != ERR_OK) {
+        if (!json) {
+            (void)fputs(buf_text(&findings), stderr);
+        }
+        status = refuse_err(found, NULL, "verify", NULL);
+    } else if (err.code != ERR_OK) {
+        status = refuse_err(err, NULL, "verify", db_message(d->db));
+    } else if (!json) {
+        say("the store is whole", "数据库完好");
+    }
+    arena_release(&arena);
+    buf_release(&out);
+    buf_release(&findings);
+    return status;
+}
+
+int cmd_verify(int argc, char **argv)
+{
+    struct option json = {"--json", OPTION_FLAG, 0, {0}};
+    struct arguments rest;
+    struct data d;
+    if (!options_read(&json, 1, argc, argv, 0, 0, &rest)) {
+        return EXIT_USAGE;
+    }
+    if (!data_open(&d, false)) {
+        return EXIT_REFUSED;
+    }
+    int status = verify(&d, json.count > 0);
+    data_close(&d);
+    return status;
+}
