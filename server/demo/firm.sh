@@ -6,7 +6,7 @@ firm_make() {
     printf 'blue-willow-%s\n' "$(od -An -N6 -tx1 /dev/urandom | tr -d ' ')" >"$place/password"
     chmod 600 "$place/password"
     legworkd init --company '青柳食品 Blue Willow Foods' --currency CNY --timezone Asia/Shanghai \
-        --host localhost --host 127.0.0.1 --admin admin --password-file "$place/password"
+        --host 127.0.0.1 --host localhost --admin admin --password-file "$place/password"
     legworkd user add mei --name '陈美 Chen Mei' --role manager --team '上海 Shanghai' \
         --password-file "$place/password"
     legworkd user add lin --name '林晓 Lin Xiao' --role rep --manager mei --team '上海 Shanghai'
@@ -27,7 +27,7 @@ firm_make() {
 
 reps_enrol() {
     for login in lin sam; do
-        rep $login enroll "$(legworkd invite $login)"
+        rep $login enroll "$(legworkd invite $login --port "$(cat "$place/port")" | grep lw1,)"
         rep $login sync
     done
 }

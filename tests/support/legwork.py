@@ -192,13 +192,13 @@ class Firm:
         self.admin("user", "add", login, "--name", name or login.capitalize(), "--role", role, *more)
 
     def invite(self, login):
-        out = self.admin("invite", login).out
+        out = self.admin("invite", login, "--port", self.port).out
         m = re.search(r"lw1,\S+", out)
         check(m, f"no invitation in {out!r}")
-        return self.here(m[0])
+        return m[0]
 
     def here(self, code):
-        """The invitation, with this server's port: known before the server first ran."""
+        """Another firm's invitation, pointing at this server."""
         head, address, ca, secret = code.split(",")
         return ",".join((head, f"127.0.0.1:{self.port}", ca, secret))
 

@@ -15,8 +15,6 @@ MAY_KNOW = {
     "server": {"protocol", "common", "server"},
 }
 HOME = {
-    "cbor.h": ("protocol/",),
-    "cbor/": ("protocol/",),
     "zstd.h": ("protocol/",),
     "sqlite3.h": ("common/db/",),
     "utf8proc.h": ("common/",),
