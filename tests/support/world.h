@@ -85,6 +85,9 @@ struct fault_plan {
     enum fault_kind kind;
     int request; /* which of the sync, from 0 */
     size_t at;
+    /* What the user does while the answer is on its way; may be NULL. */
+    void (*meanwhile)(struct world_device *d, void *context);
+    void *context;
 };
 
 enum sync_end { SYNC_FINISHED, SYNC_FAILED, SYNC_CUT };

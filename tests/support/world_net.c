@@ -124,13 +124,18 @@ static void carry(struct world_device *d, struct exchange *x, enum fault_kind ki
 
 /* False: the device died and its session with it. */
 static bool one_request(struct world_device *d, struct client_session *c, struct bytes body,
-                        enum fault_kind kind, size_t at, struct sync_result *result)
+                        const struct fault_plan *plan, struct sync_result *result)
 {
     struct exchange x = {.body = body};
+    enum fault_kind kind = plan->kind;
+    size_t at = plan->at;
     bool cut = kind == FAULT_ANSWER_CUT || kind == FAULT_DEVICE_DIES;
     struct err err = err_make(ERR_NETWORK, 0, "the wire");
     buf_init(&x.answer, ANSWER_BYTES_MAX);
     carry(d, &x, kind);
+    if (plan->meanwhile != NULL) {
+        plan->meanwhile(d, plan->context);
+    }
     if (x.status == 200) {
         err = feed(d->world, c, &x.answer, cut ? at : SIZE_MAX);
         if (err.code != ERR_OK) {
@@ -151,6 +156,8 @@ static bool one_request(struct world_device *d, struct client_session *c, struct
     return true;
 }
 
+static const struct fault_plan undisturbed = {.kind = FAULT_NONE};
+
 struct sync_result device_sync_with(struct world_device *d, const struct fault_plan *plan,
                                     const struct client_session_options *options)
 {
@@ -167,8 +174,8 @@ struct sync_result device_sync_with(struct world_device *d, const struct fault_p
             result.code = action.kind == CLIENT_DONE ? "" : action.code;
             break;
         }
-        bool now = request == plan->request;
-        alive = one_request(d, c, action.body, now ? plan->kind : FAULT_NONE, plan->at, &result);
+        const struct fault_plan *now = request == plan->request ? plan : &undisturbed;
+        alive = one_request(d, c, action.body, now, &result);
     }
     result.tally = *client_session_tally(c);
     client_session_free(c);
@@ -182,8 +189,7 @@ struct sync_result device_sync_with(struct world_device *d, const struct fault_p
 
 struct sync_result device_sync(struct world_device *d)
 {
-    static const struct fault_plan nothing = {.kind = FAULT_NONE};
-    struct sync_result result = device_sync_with(d, &nothing, NULL);
+    struct sync_result result = device_sync_with(d, &undisturbed, NULL);
     if (result.end != SYNC_FINISHED) {
         world_fail(d->world, "sync of device %zu fails: %s", (size_t)(d - d->world->devices),
                    result.code == NULL ? "" : result.code);
