@@ -17,7 +17,7 @@ MAY_KNOW = {
 HOME = {
     "zstd.h": ("protocol/",),
     "sqlite3.h": ("common/db/",),
-    "utf8proc.h": ("common/",),
+    "utf8proc.h": ("common/", "server/admin/"),
     "curl/": ("client/net/", "server/jobs/"),
     "openssl/": ("client/net/",),
     "uv.h": ("server/",),
@@ -31,7 +31,7 @@ BASE = "common/base/base.h"
 # common/ opens no socket, starts no thread, reads no clock and no environment.
 NOT_IN_COMMON = ("sys/socket.h", "netinet/", "arpa/", "netdb.h", "poll.h", "pthread.h", "threads.h",
                  "sys/time.h", "signal.h")
-NOT_CALLED_IN_COMMON = re.compile(r"\b(getenv|time|clock|clock_gettime|gettimeofday|rand|random)\s*\(")
+NOT_CALLED_IN_COMMON = re.compile(r"(?<![\w.>])(getenv|time|clock|clock_gettime|gettimeofday|rand|random)\s*\(")
 INCLUDE = re.compile(r'\s*#\s*include\s+(["<])([^">]+)')
 
 complaints = []
