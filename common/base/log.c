@@ -2,6 +2,7 @@
 #include "common/base/log.h"
 
 #include "common/base/base.h"
+#include "common/base/day.h"
 
 #define LOG_TAIL_MAX 8 /* room kept for " cut=1\n" */
 
@@ -26,32 +27,15 @@ static void put_field(struct log_line *line, const char *key, const char *value,
     }
 }
 
-/* Days since 1970 to a civil date, by Howard Hinnant's algorithm: eras of 400 years from March. */
-static void civil_of_days(int64_t days, int *year, int *month, int *day)
-{
-    int64_t z = days + 719468;
-    int64_t era = (z >= 0 ? z : z - 146096) / 146097;
-    int64_t doe = z - era * 146097;
-    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    int64_t mp = (5 * doy + 2) / 153;
-    *day = (int)(doy - (153 * mp + 2) / 5 + 1);
-    *month = (int)(mp < 10 ? mp + 3 : mp - 9);
-    *year = (int)(yoe + era * 400 + (*month <= 2));
-}
-
 void log_begin(struct log_line *line, int64_t wall_ms, const char *event)
 {
     line->size = 0;
     line->cut = false;
-    int64_t days = wall_ms / 86400000 - (wall_ms % 86400000 < 0);
-    int64_t ms = wall_ms - days * 86400000;
-    int year, month, day;
-    civil_of_days(days, &year, &month, &day);
+    struct civil c;
+    civil_of_ms(wall_ms, &c);
     char stamp[64];
-    int n = snprintf(stamp, sizeof stamp, "ts=%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", year, month,
-                     day, (int)(ms / 3600000), (int)(ms / 60000 % 60), (int)(ms / 1000 % 60),
-                     (int)(ms % 1000));
+    int n = snprintf(stamp, sizeof stamp, "ts=%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", c.year, c.month,
+                     c.day, c.hour, c.minute, c.second, c.ms);
     (void)put(line, stamp, (size_t)n);
     put_field(line, "event", event, strlen(event));
 }

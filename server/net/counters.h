@@ -10,8 +10,9 @@
 /* Statuses that this server gives, in the order of counters.requests. */
 #define COUNTED_STATUSES(X)                                                                        \
     X(200)                                                                                         \
-    X(400) X(401) X(403) X(404) X(405) X(408) X(409) X(413) X(414) X(415) X(429) X(431) X(500)     \
-        X(503) X(507)
+    X(400)                                                                                         \
+    X(401)                                                                                         \
+    X(403) X(404) X(405) X(408) X(409) X(413) X(414) X(415) X(429) X(431) X(500) X(503) X(507)
 enum counted_status {
 #define X(status) COUNTED_##status,
     COUNTED_STATUSES(X)
@@ -32,12 +33,11 @@ struct counters {
     counter bytes_in, bytes_out;       /* cipher bytes */
     counter resets;                    /* streams that ended before their answer did */
     counter sessions, sessions_failed; /* sync requests judged, and lost with their group */
-    counter rows_pulled_bytes;         /* compressed bytes of sync answers */
+    counter pulled_bytes;              /* compressed bytes of sync answers */
     counter pushed_bytes;              /* compressed bytes of sync requests */
-    counter writer_queue, writer_groups, writer_jobs, writer_group_last;
+    counter writer_groups, writer_jobs, writer_group_last;
     counter writer_commit_us; /* total time in groups */
     counter loop_late_us_max; /* since the last look */
-    counter work_queue;
     _Atomic int stopping;
     _Atomic int store_failing; /* the last group couldn't be committed */
 };

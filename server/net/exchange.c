@@ -122,23 +122,13 @@ static size_t queued(const struct exchange *x)
     return x->queue.size - x->taken;
 }
 
-static struct timespec soon(int64_t ms)
-{
-    struct timespec at;
-    (void)clock_gettime(CLOCK_REALTIME, &at); /* what pthread_cond_timedwait counts in */
-    at.tv_nsec += (long)(ms % 1000) * 1000000;
-    at.tv_sec += ms / 1000 + at.tv_nsec / 1000000000;
-    at.tv_nsec %= 1000000000;
-    return at;
-}
-
 /* Under the mutex. Whether there is room; a client that takes nothing for too long is given up. */
 static bool wait_for_room(struct exchange *x)
 {
     int64_t since = machine_mono_ms();
     size_t before = queued(x);
     while (!x->cancelled && queued(x) > ANSWER_QUEUE_BYTES_MAX) {
-        struct timespec at = soon(STALL_SLICE_MS);
+        struct timespec at = machine_deadline(STALL_SLICE_MS);
         (void)pthread_cond_timedwait(&x->room, &x->mutex, &at);
         int64_t now = machine_mono_ms();
         if (queued(x) < before) {

@@ -2,10 +2,15 @@
 #ifndef SERVER_STORE_MACHINE_H
 #define SERVER_STORE_MACHINE_H
 
+#include <time.h>
+
 #include "common/changelog/replica.h" /* struct host */
 
 struct host machine_host(void); /* any thread may use it */
 int64_t machine_wall_ms(void);
 int64_t machine_mono_ms(void);
+int64_t machine_mono_us(void);
+/* `ms` from now, as pthread_cond_timedwait wants it. */
+struct timespec machine_deadline(int64_t ms);
 
 #endif

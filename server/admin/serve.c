@@ -1,0 +1,262 @@
+/* legworkd serve: opens what the data directory holds, listens, and runs until SIGTERM or SIGINT.
+ * Everything that can be wrong is said in one line before the first connection is taken. */
+#include "common/base/base.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sodium.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "server/admin/command.h"
+#include "server/admin/data.h"
+#include "server/admin/options.h"
+#include "server/admin/say.h"
+#include "server/net/metrics.h"
+#include "server/net/net.h"
+#include "server/net/service.h"
+#include "server/net/tls.h"
+#include "server/store/machine.h"
+
+#define LOCK_FILE       "serve.lock"
+#define HOST_MAX        64
+#define DEFAULT_LISTEN  "127.0.0.1:8443"
+#define DEFAULT_METRICS "127.0.0.1:9464"
+
+struct endpoint {
+    char host[HOST_MAX]; /* numeric, without brackets */
+    int port;
+};
+
+struct server {
+    struct counters counters;
+    struct service service;
+    struct net net;
+    struct tls_server *tls;
+    struct metrics *metrics;
+    int lock_fd;
+    bool has_service, has_net;
+    _Atomic int broken;
+};
+
+/* HOST:PORT or [HOST]:PORT, the host numeric. */
+static bool endpoint_parse(const char *text, struct endpoint *out)
+{
+    const char *colon = strrchr(text, ':');
+    if (colon == NULL || colon[1] < '0' || colon[1] > '9') {
+        return false;
+    }
+    char *end;
+    errno = 0;
+    long port = strtol(colon + 1, &end, 10);
+    size_t size = (size_t)(colon - text);
+    if (size >= 2 && text[0] == '[' && colon[-1] == ']') {
+        text++;
+        size -= 2;
+    }
+    if (*end != 0 || errno != 0 || port > 65535 || size == 0 || size >= HOST_MAX) {
+        return false;
+    }
+    memcpy(out->host, text, size);
+    out->host[size] = 0;
+    out->port = (int)port;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    return uv_ip4_addr(out->host, 0, &v4) == 0 || uv_ip6_addr(out->host, 0, &v6) == 0;
+}
+
+/* Two servers on one store would hint and limit without knowing of each other. */
+static bool lock_data(struct server *s)
+{
+    char path[DATA_PATH_MAX];
+    if (!data_path(LOCK_FILE, path)) {
+        return false;
+    }
+    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (s->lock_fd < 0) {
+        complain("%s: %s", "%s：%s", path, strerror(errno));
+        return false;
+    }
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(s->lock_fd, F_SETLK, &lock) != 0) {
+        complain("%s: another 'legworkd serve' runs on this data", "%s：已有 legworkd serve 在运行",
+                 data_dir());
+        return false;
+    }
+    return true;
+}
+
+/* A key that others can read is no secret any more. */
+static bool key_is_private(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) != 0) {
+        complain("%s: %s", "%s：%s", path, strerror(errno));
+        return false;
+    }
+    if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+        complain("%s: others may read the key; run: chmod 600 %s",
+                 "%s：其他用户可读取密钥，请运行 chmod 600 %s", path, path);
+        return false;
+    }
+    return true;
+}
+
+static bool open_tls(struct server *s)
+{
+    char certificate[DATA_PATH_MAX], key[DATA_PATH_MAX];
+    if (!data_path(TLS_FILE, certificate) || !data_path(TLS_KEY_FILE, key) ||
+        !key_is_private(key)) {
+        return false;
+    }
+    struct err err = tls_server_open(&s->tls, certificate, key);
+    if (err.code != ERR_OK) {
+        complain("%s, %s: not usable (%s, -0x%x)", "%s、%s：无法使用（%s，-0x%x）", certificate,
+                 key, err.where, (unsigned)-err.cause);
+    }
+    return err.code == ERR_OK;
+}
+
+/* On the writer's thread: after a failed fsync nobody knows what is on the disk. The process ends,
+ * and the next start recovers from what is there. */
+static void on_broken(void *context)
+{
+    struct server *s = context;
+    atomic_store(&s->broken, 1);
+    (void)kill(getpid(), SIGTERM);
+}
+
+static bool open_service(struct server *s)
+{
+    char store[DATA_PATH_MAX], ca[DATA_PATH_MAX];
+    struct stat there;
+    if (!data_path(STORE_FILE, store) || !data_path(CA_FILE, ca)) {
+        return false;
+    }
+    if (stat(store, &there) != 0) {
+        complain("%s: no store here; 'legworkd init' makes one",
+                 "%s：这里没有数据库，请先运行 legworkd init", data_dir());
+        return false;
+    }
+    const struct service_options options = {
+        .store_path = store, .counters = &s->counters, .broken = on_broken, .context = s};
+    struct err err = service_open(&s->service, &options);
+    s->has_service = true;
+    if (err.code != ERR_OK) {
+        (void)refuse_err(err, NULL, store, NULL);
+        return false;
+    }
+    return file_read(ca, &s->service.ca);
+}
+
+static bool open_net(struct server *s, const struct endpoint *listen)
+{
+    const struct net_options options = {.host = listen->host,
+                                        .port = listen->port,
+                                        .tls = s->tls,
+                                        .counters = &s->counters,
+                                        .pressed = pool_pressed(s->service.pool),
+                                        .serve = service_serve,
+                                        .stopping = service_stopping,
+                                        .context = &s->service};
+    int port;
+    struct err err = net_open(&s->net, &options, &port);
+    s->has_net = true;
+    if (err.code != ERR_OK) {
+        complain("can't listen on %s:%d: %s", "无法监听 %s:%d：%s", listen->host, listen->port,
+                 uv_strerror(err.cause));
+        return false;
+    }
+    bool v6 = strchr(listen->host, ':') != NULL;
+    (void)printf("listening on https://%s%s%s:%d\n", v6 ? "[" : "", listen->host, v6 ? "]" : "",
+                 port);
+    return true;
+}
+
+static bool open_metrics(struct server *s, const struct endpoint *at)
+{
+    if (at->host[0] == 0) {
+        return true; /* --metrics none */
+    }
+    struct err err = metrics_open(&s->metrics, at->host, at->port, &s->counters, &s->service);
+    if (err.code != ERR_OK) {
+        complain("can't listen on %s:%d for metrics; --metrics HOST:PORT or none",
+                 "无法监听指标端口 %s:%d；请用 --metrics HOST:PORT 或 none", at->host, at->port);
+        return false;
+    }
+    (void)printf("metrics on http://%s:%d/metrics\n", at->host, metrics_port(s->metrics));
+    return true;
+}
+
+static void server_log(const char *event)
+{
+    struct log_line line;
+    log_begin(&line, machine_wall_ms(), event);
+    log_text(&line, "version", LEGWORK_VERSION);
+    log_int(&line, "pid", getpid());
+    log_end(&line, stderr);
+}
+
+/* Connections end first, so that no worker waits for a client; then the work; the loop last, since
+ * workers still post to it. */
+static void server_close(struct server *s)
+{
+    metrics_close(s->metrics);
+    if (s->has_service) {
+        service_close(&s->service);
+    }
+    if (s->has_net) {
+        net_close(&s->net);
+    }
+    tls_server_close(s->tls);
+    if (s->lock_fd >= 0) {
+        (void)close(s->lock_fd); /* the file stays: removing it would race with the next start */
+    }
+    free(s);
+}
+
+static int serve(const struct endpoint *listen, const struct endpoint *metrics)
+{
+    struct server *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        return refuse_with("out of memory", "内存不足");
+    }
+    s->lock_fd = -1;
+    bool good = lock_data(s) && open_tls(s) && open_service(s) && open_net(s, listen) &&
+                open_metrics(s, metrics);
+    if (good) {
+        (void)fflush(stdout);
+        server_log("started");
+        net_run(&s->net);
+        good = atomic_load(&s->broken) == 0;
+    }
+    server_close(s);
+    server_log("stopped");
+    return good ? EXIT_DONE : EXIT_REFUSED;
+}
+
+int cmd_serve(int argc, char **argv)
+{
+    struct option options[] = {{.name = "--listen", .kind = OPTION_TEXT},
+                               {.name = "--metrics", .kind = OPTION_TEXT}};
+    struct arguments rest;
+    struct endpoint listen = {.port = 0}, metrics = {.port = 0};
+    if (!options_read(options, count_of(options), argc, argv, 0, 0, &rest)) {
+        return EXIT_USAGE;
+    }
+    const char *listen_text = options[0].count > 0 ? option_text(&options[0]) : DEFAULT_LISTEN;
+    const char *metrics_text = options[1].count > 0 ? option_text(&options[1]) : DEFAULT_METRICS;
+    if (!endpoint_parse(listen_text, &listen)) {
+        return usage_wrong("--listen wants ADDRESS:PORT, not %s",
+                           "--listen 应为 地址:端口，而非 %s", listen_text);
+    }
+    if (strcmp(metrics_text, "none") != 0 && !endpoint_parse(metrics_text, &metrics)) {
+        return usage_wrong("--metrics wants ADDRESS:PORT or none, not %s",
+                           "--metrics 应为 地址:端口 或 none，而非 %s", metrics_text);
+    }
+    if (sodium_init() < 0) {
+        return refuse_with("no randomness from this machine", "无法取得随机数");
+    }
+    return serve(&listen, &metrics);
+}

@@ -1,0 +1,398 @@
+/* See live.h. The list of streams belongs to the hub's thread alone; what others bring waits under
+ * the mutex until the hub takes it. */
+#include "server/net/live.h"
+
+#include "common/base/base.h"
+#include "protocol/codec.h"
+#include "server/net/limits.h"
+#include "server/store/machine.h"
+
+#define TOUCHES_MAX      4096 /* more in one go: everybody is hinted */
+#define LOOK_MS          1000
+#define SCOPES_ARENA_MAX ((size_t)1024 * 1024)
+
+struct touch {
+    struct scope_id scope;
+    uint32_t author; /* device number; 0: the server or another process */
+};
+
+struct stream {
+    struct exchange *exchange;
+    char key_id[SIGNATURE_KEYID_MAX + 1];
+    uint32_t device_number;
+    size_t scope_count;
+    struct scope_id *scopes;
+    int64_t sent_ms;
+    bool advanced; /* a hint is due that found older bytes still queued */
+    bool over;
+};
+
+struct live {
+    struct counters *counters;
+    struct db *db;
+    struct store store;
+    bool has_store, has_thread;
+    pthread_t thread;
+
+    pthread_mutex_t mutex; /* guards down to `ending` */
+    pthread_cond_t news;
+    struct stream *incoming;
+    size_t incoming_count, incoming_room;
+    struct touch touches[TOUCHES_MAX];
+    size_t touch_count;
+    bool too_many, changed, closing, ending;
+
+    struct stream *streams; /* the hub's alone, as all below */
+    size_t stream_count, stream_room;
+    struct touch work[TOUCHES_MAX];
+    size_t work_count;
+    int64_t *counters_seen; /* by scope number */
+    size_t counters_room;
+};
+
+static int compare_scopes(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct scope_id)); /* all bytes, no padding */
+}
+static_assert(sizeof(struct scope_id) == 17, "a scope is compared as bytes");
+
+static void stream_release(struct live *l, struct stream *s)
+{
+    exchange_end(s->exchange);
+    exchange_drop(s->exchange);
+    free(s->scopes);
+    count_less(&l->counters->live_streams, 1);
+}
+
+/* Reads anew what the device holds; one that is no longer admitted is over. */
+static struct err refresh(struct live *l, struct stream *s)
+{
+    struct store_device device;
+    struct err err = store_device_by_key(&l->store, s->key_id, &device);
+    if (err.code == ERR_NOT_FOUND || (err.code == ERR_OK && device.revoked)) {
+        s->over = true;
+        return err_ok();
+    }
+    struct arena arena;
+    arena_init(&arena, SCOPES_ARENA_MAX);
+    struct scope_id *scopes = NULL;
+    size_t count = 0;
+    if (err.code == ERR_OK) {
+        err = store_device_scopes(&l->store, s->device_number, &arena, &scopes, &count);
+    }
+    struct scope_id *own = err.code == ERR_OK ? calloc(count + 1, sizeof *own) : NULL;
+    if (own != NULL) {
+        memcpy(own, scopes, count * sizeof *own);
+        qsort(own, count, sizeof *own, compare_scopes);
+        free(s->scopes);
+        s->scopes = own;
+        s->scope_count = count;
+    }
+    arena_release(&arena);
+    return err;
+}
+
+static bool is_hinted(const struct live *l, const struct stream *s)
+{
+    for (size_t i = 0; i < l->work_count; i++) {
+        const struct touch *t = &l->work[i];
+        if ((t->author == 0 || t->author != s->device_number) &&
+            bsearch(&t->scope, s->scopes, s->scope_count, sizeof t->scope, compare_scopes)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void send_hint(struct live *l, struct stream *s, bool advanced, int64_t now_ms)
+{
+    struct message m = {.kind = MESSAGE_HINT,
+                        .hint = {.server_ms = machine_wall_ms(), .advanced = advanced}};
+    struct buf bytes;
+    buf_init(&bytes, ROW_BYTES_MAX);
+    if (message_encode(&m, &bytes) == WIRE_OK && exchange_hint(s->exchange, buf_bytes(&bytes))) {
+        s->sent_ms = now_ms;
+        s->advanced = false;
+        count(&l->counters->hints);
+    }
+    buf_release(&bytes);
+}
+
+/* Under the mutex. */
+static void take_news(struct live *l, bool *changed, bool *too_many)
+{
+    memcpy(l->work, l->touches, l->touch_count * sizeof *l->work);
+    l->work_count = l->touch_count;
+    *changed = l->changed;
+    *too_many = l->too_many;
+    l->touch_count = 0;
+    l->changed = l->too_many = false;
+    for (size_t i = 0; i < l->incoming_count; i++) {
+        if (l->stream_count == l->stream_room) {
+            size_t room = l->stream_room == 0 ? 64 : l->stream_room * 2;
+            struct stream *more = realloc(l->streams, room * sizeof *more);
+            if (more == NULL) {
+                stream_release(l, &l->incoming[i]);
+                continue;
+            }
+            l->streams = more;
+            l->stream_room = room;
+        }
+        l->streams[l->stream_count++] = l->incoming[i];
+    }
+    l->incoming_count = 0;
+}
+
+/* Scopes that moved since the last look, whoever moved them, become touches. */
+static struct err compare_counters(struct live *l, bool first, bool *too_many)
+{
+    struct stmt st;
+    struct err err = db_use(l->db, "SELECT no, kind, id, counter FROM scope", &st);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    while (db_step_row(&st)) {
+        size_t no = (size_t)col_int(&st, 0);
+        int64_t now_at = col_int(&st, 3);
+        if (no >= l->counters_room) {
+            size_t room = no * 2 + 64;
+            int64_t *more = realloc(l->counters_seen, room * sizeof *more);
+            if (more == NULL) {
+                stmt_reset(&st);
+                return err_make(ERR_NOMEM, 0, "compare_counters");
+            }
+            memset(more + l->counters_room, 0, (room - l->counters_room) * sizeof *more);
+            l->counters_seen = more;
+            l->counters_room = room;
+        }
+        if (now_at > l->counters_seen[no] && !first) {
+            struct touch t = {.scope = {.kind = (uint8_t)col_int(&st, 1)}};
+            if (l->work_count == TOUCHES_MAX || !col_id(&st, 2, t.scope.id)) {
+                *too_many = true;
+            } else {
+                l->work[l->work_count++] = t;
+            }
+        }
+        l->counters_seen[no] = now_at;
+    }
+    return stmt_err(&st, "compare_counters");
+}
+
+static bool company_moved(const struct live *l)
+{
+    for (size_t i = 0; i < l->work_count; i++) {
+        if (l->work[i].scope.kind == SCOPE_COMPANY) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The newest stream of a device stays; those that ended or were replaced go. */
+static void sweep_streams(struct live *l, int64_t now_ms)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < l->stream_count; i++) {
+        struct stream *s = &l->streams[i];
+        if (s->over || exchange_is_cancelled(s->exchange)) {
+            stream_release(l, s);
+            continue;
+        }
+        if (s->advanced || now_ms - s->sent_ms >= LIVE_KEEPALIVE_MS) {
+            send_hint(l, s, s->advanced, now_ms);
+        }
+        l->streams[kept++] = *s;
+    }
+    l->stream_count = kept;
+}
+
+static void end_replaced(struct live *l, size_t from)
+{
+    for (size_t i = from; i < l->stream_count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (l->streams[j].device_number == l->streams[i].device_number) {
+                l->streams[j].over = true;
+            }
+        }
+    }
+}
+
+static void look(struct live *l, size_t known, bool changed, bool too_many)
+{
+    int64_t now_ms = machine_mono_ms();
+    struct err err = err_ok();
+    if (changed) {
+        err = compare_counters(l, false, &too_many);
+    }
+    bool all = changed || too_many || err.code != ERR_OK || company_moved(l);
+    end_replaced(l, known);
+    for (size_t i = 0; i < l->stream_count; i++) {
+        struct stream *s = &l->streams[i];
+        if (all || i >= known) {
+            err = refresh(l, s);
+            s->advanced = s->advanced || err.code != ERR_OK; /* a needless sync does no harm */
+        }
+        s->advanced = s->advanced || too_many || is_hinted(l, s);
+    }
+    sweep_streams(l, now_ms);
+}
+
+static void *hub(void *context)
+{
+    struct live *l = context;
+    for (;;) {
+        bool changed, too_many;
+        (void)pthread_mutex_lock(&l->mutex);
+        if (!l->closing && l->touch_count == 0 && !l->changed && l->incoming_count == 0 &&
+            !l->ending && !l->too_many) {
+            struct timespec at = machine_deadline(LOOK_MS);
+            (void)pthread_cond_timedwait(&l->news, &l->mutex, &at);
+        }
+        size_t known = l->stream_count;
+        take_news(l, &changed, &too_many);
+        bool closing = l->closing, ending = l->ending || closing;
+        l->ending = false;
+        (void)pthread_mutex_unlock(&l->mutex);
+        for (size_t i = 0; ending && i < l->stream_count; i++) {
+            l->streams[i].over = true;
+        }
+        look(l, known, changed, too_many);
+        if (closing) {
+            return NULL;
+        }
+    }
+}
+
+static struct err start(struct live *l, const char *store_path)
+{
+    const struct db_options options = {.mode = DB_READ, .busy_timeout_ms = 5000};
+    struct err err = db_open(&l->db, store_path, &options);
+    if (err.code == ERR_OK) {
+        struct host host = machine_host();
+        err = store_open(&l->store, l->db, &host, false);
+        l->has_store = err.code == ERR_OK;
+    }
+    bool unused = false;
+    if (err.code == ERR_OK) {
+        err = compare_counters(l, true, &unused);
+    }
+    if (err.code == ERR_OK) {
+        int rc = pthread_create(&l->thread, NULL, hub, l);
+        l->has_thread = rc == 0;
+        err = rc == 0 ? err_ok() : err_make(ERR_NOMEM, rc, "pthread_create");
+    }
+    return err;
+}
+
+struct err live_open(struct live **out, const char *store_path, struct counters *counters)
+{
+    *out = NULL;
+    struct live *l = calloc(1, sizeof *l);
+    if (l == NULL) {
+        return err_make(ERR_NOMEM, 0, "live_open");
+    }
+    l->counters = counters;
+    (void)pthread_mutex_init(&l->mutex, NULL);
+    (void)pthread_cond_init(&l->news, NULL);
+    struct err err = start(l, store_path);
+    if (err.code != ERR_OK) {
+        live_close(l);
+        return err;
+    }
+    *out = l;
+    return err_ok();
+}
+
+void live_close(struct live *l)
+{
+    if (l == NULL) {
+        return;
+    }
+    (void)pthread_mutex_lock(&l->mutex);
+    l->closing = true;
+    (void)pthread_cond_signal(&l->news);
+    (void)pthread_mutex_unlock(&l->mutex);
+    if (l->has_thread) {
+        (void)pthread_join(l->thread, NULL);
+    }
+    for (size_t i = 0; i < l->incoming_count; i++) { /* came after the hub's last look */
+        stream_release(l, &l->incoming[i]);
+    }
+    if (l->has_store) {
+        store_close(&l->store);
+    }
+    db_close(l->db);
+    free(l->incoming);
+    free(l->streams);
+    free(l->counters_seen);
+    (void)pthread_cond_destroy(&l->news);
+    (void)pthread_mutex_destroy(&l->mutex);
+    free(l);
+}
+
+/* Under the mutex. */
+static bool push_incoming(struct live *l, const struct stream *s)
+{
+    if (l->incoming_count == l->incoming_room) {
+        size_t room = l->incoming_room == 0 ? 16 : l->incoming_room * 2;
+        struct stream *more = realloc(l->incoming, room * sizeof *more);
+        if (more == NULL) {
+            return false;
+        }
+        l->incoming = more;
+        l->incoming_room = room;
+    }
+    l->incoming[l->incoming_count++] = *s;
+    return true;
+}
+
+bool live_add(struct live *l, struct exchange *x, const struct store_device *device)
+{
+    struct stream s = {.exchange = x,
+                       .device_number = device->number,
+                       .advanced = true, /* it may have missed something on its way here */
+                       .sent_ms = machine_mono_ms()};
+    signature_keyid(device->public_key, s.key_id);
+    (void)pthread_mutex_lock(&l->mutex);
+    bool room = !l->closing && count_get(&l->counters->live_streams) < LIVE_STREAMS_MAX &&
+                push_incoming(l, &s);
+    if (room) {
+        count(&l->counters->live_streams);
+        (void)exchange_hold(x);
+        (void)pthread_cond_signal(&l->news);
+    }
+    (void)pthread_mutex_unlock(&l->mutex);
+    return room;
+}
+
+void live_touched(struct live *l, const struct scope_id *scopes, size_t count, uint32_t author)
+{
+    (void)pthread_mutex_lock(&l->mutex);
+    for (size_t i = 0; i < count; i++) {
+        if (l->touch_count == TOUCHES_MAX) {
+            l->too_many = true;
+            break;
+        }
+        l->touches[l->touch_count++] = (struct touch){.scope = scopes[i], .author = author};
+    }
+    if (count > 0) {
+        (void)pthread_cond_signal(&l->news);
+    }
+    (void)pthread_mutex_unlock(&l->mutex);
+}
+
+void live_changed(struct live *l)
+{
+    (void)pthread_mutex_lock(&l->mutex);
+    l->changed = true;
+    (void)pthread_cond_signal(&l->news);
+    (void)pthread_mutex_unlock(&l->mutex);
+}
+
+void live_end_all(struct live *l)
+{
+    (void)pthread_mutex_lock(&l->mutex);
+    l->ending = true;
+    (void)pthread_cond_signal(&l->news);
+    (void)pthread_mutex_unlock(&l->mutex);
+}

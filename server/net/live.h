@@ -1,0 +1,28 @@
+/* Live streams: `GET /v1/live` stays open, and a HINT goes down it when a scope that the device
+ * holds has moved, so that it syncs. Hints carry no data. A thread of its own, with its own
+ * connection, compares what was touched with who holds what:
+ *
+ *   writer after a commit ── live_touched ──┐
+ *   another process committed ─ live_changed ┴─► hub ─► HINT to whoever holds the scope
+ *
+ * The writer of a change isn't hinted about it. What devices hold, and whether they are still
+ * admitted, is read again whenever the company's scope moved or another process wrote. */
+#ifndef SERVER_NET_LIVE_H
+#define SERVER_NET_LIVE_H
+
+#include "common/changelog/store.h"
+#include "server/net/counters.h"
+#include "server/net/exchange.h"
+
+struct live;
+
+MUST_USE struct err live_open(struct live **out, const char *store_path, struct counters *counters);
+void live_close(struct live *l);
+/* Takes over an exchange that was started; a stream that the device had before is ended. False:
+ * too many. Any thread. */
+MUST_USE bool live_add(struct live *l, struct exchange *x, const struct store_device *device);
+void live_touched(struct live *l, const struct scope_id *scopes, size_t count, uint32_t author);
+void live_changed(struct live *l);
+void live_end_all(struct live *l); /* the server stops */
+
+#endif

@@ -1,0 +1,163 @@
+/* See service.h. */
+#include "server/net/service.h"
+
+#include "common/base/base.h"
+#include "common/base/log.h"
+#include "server/net/limits.h"
+#include "server/store/machine.h"
+
+#include <sodium.h>
+
+#define FULL_RETRY_S 60 /* a full disk isn't emptied within a second */
+
+static void on_grouped(void *context, size_t jobs, struct err err, int64_t took_us)
+{
+    struct service *s = context;
+    struct counters *c = s->counters;
+    count(&c->writer_groups);
+    count_more(&c->writer_jobs, jobs);
+    count_set(&c->writer_group_last, jobs);
+    count_more(&c->writer_commit_us, (uint64_t)took_us);
+    bool failed = err.code != ERR_OK;
+    if (failed || atomic_load(&c->store_failing) != 0) {
+        struct log_line line;
+        log_begin(&line, machine_wall_ms(), failed ? "group_failed" : "store_recovered");
+        log_int(&line, "jobs", (int64_t)jobs);
+        log_err(&line, err);
+        log_end(&line, stderr);
+    }
+    atomic_store(&c->store_failing, failed);
+    if (err.code == ERR_IO || err.code == ERR_CORRUPT) {
+        s->broken(s->context);
+    }
+}
+
+static void on_changed(void *context)
+{
+    struct service *s = context;
+    live_changed(s->live);
+}
+
+static bool open_rates(struct service *s)
+{
+    uint8_t key[16];
+    randombytes_buf(key, sizeof key);
+    (void)pthread_mutex_init(&s->rates, NULL);
+    return rate_init(&s->device_rate, DEVICE_RATE_PER_S * 60, DEVICE_RATE_BURST, key) &&
+           rate_init(&s->enrol_failures, ENROL_FAILURES_PER_MIN, ENROL_FAILURES_PER_MIN, key);
+}
+
+struct err service_open(struct service *s, const struct service_options *options)
+{
+    memset(s, 0, sizeof *s);
+    s->counters = options->counters;
+    s->broken = options->broken;
+    s->context = options->context;
+    buf_init(&s->ca, MESSAGE_BYTES_MAX);
+    struct err err = open_rates(s) ? err_ok() : err_make(ERR_NOMEM, 0, "service_open");
+    if (err.code == ERR_OK) { /* before the writer, who reports to it */
+        err = live_open(&s->live, options->store_path, s->counters);
+    }
+    if (err.code == ERR_OK) {
+        const struct writer_options writer = {.path = options->store_path,
+                                              .queue_max = WRITER_QUEUE_MAX,
+                                              .group_max = WRITER_GROUP_MAX,
+                                              .context = s,
+                                              .grouped = on_grouped,
+                                              .changed = on_changed};
+        err = writer_open(&s->writer, &writer);
+    }
+    if (err.code == ERR_OK) {
+        err = pool_open(&s->pool, options->store_path, WORKERS, WORK_QUEUE_MAX);
+    }
+    return err;
+}
+
+/* The writer hands its jobs back to the pool, so it ends first; what the pool would still give to
+ * it is told 503. */
+void service_close(struct service *s)
+{
+    writer_end(s->writer);
+    pool_close(s->pool);
+    writer_close(s->writer);
+    live_close(s->live);
+    rate_release(&s->device_rate);
+    rate_release(&s->enrol_failures);
+    (void)pthread_mutex_destroy(&s->rates);
+    buf_release(&s->ca);
+}
+
+static void ca_route(struct service *s, struct exchange *x)
+{
+    static const struct answer_head head = {.status = 200, .type = "application/x-pem-file"};
+    struct err err = exchange_start(x, &head);
+    if (err.code == ERR_OK) { /* a PEM is small: this doesn't wait */
+        err = exchange_write(x, buf_bytes(&s->ca));
+    }
+    (void)err; /* gone again */
+    exchange_end(x);
+}
+
+void service_serve(void *service, struct exchange *x)
+{
+    struct service *s = service;
+    switch (x->request.route) {
+    case ROUTE_CA:
+        ca_route(s, x);
+        return;
+    case ROUTE_ENROL:
+        enrol_route(s, x);
+        return;
+    case ROUTE_SYNC:
+        sync_route(s, x);
+        return;
+    case ROUTE_LIVE:
+        live_route(s, x);
+        return;
+    case ROUTE_NONE:
+    case ROUTE_COUNT:
+        break;
+    }
+    exchange_fail(x, 404, "not_found", 0);
+}
+
+void service_stopping(void *service)
+{
+    struct service *s = service;
+    live_end_all(s->live);
+}
+
+bool service_admit(struct service *s, struct exchange *x, uint32_t device_number)
+{
+    uint8_t key[16] = {0};
+    int64_t wait_s;
+    memcpy(key, &device_number, sizeof device_number);
+    (void)pthread_mutex_lock(&s->rates);
+    bool admitted = rate_take(&s->device_rate, key, machine_mono_ms(), &wait_s);
+    (void)pthread_mutex_unlock(&s->rates);
+    if (!admitted) {
+        exchange_fail(x, 429, "rate", wait_s > 0 ? wait_s : 1);
+    }
+    return admitted;
+}
+
+void service_busy(struct exchange *x)
+{
+    exchange_fail(x, 503, "busy", BUSY_RETRY_S);
+}
+
+void service_fail(struct exchange *x, struct err err)
+{
+    struct log_line line;
+    log_begin(&line, machine_wall_ms(), "request_failed");
+    log_text(&line, "route", route_entry(x->request.route)->name);
+    log_err(&line, err);
+    log_end(&line, stderr);
+    if (err.code == ERR_FULL) {
+        exchange_fail(x, 507, "busy", FULL_RETRY_S);
+    } else if (err_is_retryable(err.code)) {
+        exchange_fail(x, 503, "busy", BUSY_RETRY_S);
+    } else {
+        exchange_fail(x, 500, "internal", 0);
+    }
+}

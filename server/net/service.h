@@ -1,0 +1,55 @@
+/* What the routes do: the part of the server that knows both the network's exchanges and the
+ * store's threads.
+ *
+ *   loop ─ service_serve ─► pool: signature, decode ─► writer: judge ─► pool: answer ─► loop
+ *
+ * A request that finds a queue full is told 503 at once, with Retry-After. */
+#ifndef SERVER_NET_SERVICE_H
+#define SERVER_NET_SERVICE_H
+
+#include <pthread.h>
+
+#include "server/net/exchange.h"
+#include "server/net/live.h"
+#include "server/net/rate.h"
+#include "server/store/pool.h"
+#include "server/store/writer.h"
+
+struct service {
+    struct pool *pool;
+    struct writer *writer;
+    struct live *live;
+    struct counters *counters;
+    struct buf ca; /* PEM, as /v1/ca gives it */
+    pthread_mutex_t rates;
+    struct rate_table device_rate, enrol_failures;
+    void (*broken)(void *context); /* fsync failed: what is on the disk is no longer known */
+    void *context;
+};
+
+struct service_options {
+    const char *store_path;
+    struct counters *counters;
+    void (*broken)(void *context);
+    void *context;
+};
+
+/* `ca` is filled by the caller before the first request. */
+MUST_USE struct err service_open(struct service *s, const struct service_options *options);
+void service_close(struct service *s); /* finishes what was let in */
+
+void service_serve(void *service, struct exchange *x); /* a net_serve */
+void service_stopping(void *service);                  /* ends the live streams */
+
+/* For the routes: takes from the device's bucket; false: answered 429. */
+bool service_admit(struct service *s, struct exchange *x, uint32_t device_number);
+/* Answers for a store that failed, or a queue that is full. */
+void service_fail(struct exchange *x, struct err err);
+void service_busy(struct exchange *x);
+
+/* sync_route.c, enrol_route.c: begin on the loop, which must not wait. */
+void sync_route(struct service *s, struct exchange *x);
+void enrol_route(struct service *s, struct exchange *x);
+void live_route(struct service *s, struct exchange *x);
+
+#endif

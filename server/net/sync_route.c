@@ -1,0 +1,214 @@
+/* POST /v1/sync and GET /v1/live: the signed routes. A sync's job goes from thread to thread, never
+ * on two at once, and frees itself where it answers:
+ *
+ *   pool: check ──► writer: judge ──► committed ──► pool: answer ──► freed
+ *           └──► refused, freed          └──► failed, freed
+ */
+#include "server/net/service.h"
+
+#include "common/base/base.h"
+#include "common/sync/server_session.h"
+#include "server/net/auth.h"
+#include "server/net/limits.h"
+#include "server/store/machine.h"
+
+struct sync_job {
+    struct pool_job read;
+    struct writer_job write;
+    struct service *service;
+    struct exchange *exchange;
+    struct server_session *session;
+    struct store_device device;
+};
+
+static void job_free(struct sync_job *job)
+{
+    server_session_free(job->session);
+    exchange_drop(job->exchange);
+    free(job);
+}
+
+/* Whose request is it, and may it come in now? False: answered. */
+static bool check(struct sync_job *job, struct store *reader)
+{
+    struct exchange *x = job->exchange;
+    struct refusal refusal;
+    struct err err = auth_check(&x->request, reader, &job->device, &refusal);
+    if (err.code == ERR_AUTH) {
+        exchange_fail(x, refusal.status, refusal.code, 0);
+        return false;
+    }
+    if (err.code != ERR_OK) {
+        service_fail(x, err);
+        return false;
+    }
+    x->device_number = job->device.number;
+    return service_admit(job->service, x, job->device.number);
+}
+
+static struct err session_new(struct sync_job *job)
+{
+    struct request *r = &job->exchange->request;
+    struct host host = machine_host();
+    server_session_free(job->session);
+    job->session = NULL;
+    return server_session_new(buf_bytes(&r->body), job->device.number, r->received_ms, &host,
+                              &job->session);
+}
+
+static void answer_fault(struct sync_job *job)
+{
+    struct fault fault = {.code = "malformed"};
+    int status = job->session == NULL ? 400 : server_session_fault(job->session, &fault);
+    exchange_fault(job->exchange, status, &fault);
+}
+
+/* Streams what the session has; a device that left ends it. */
+static void answer(struct sync_job *job, struct store *reader)
+{
+    static const struct answer_head head = {
+        .status = 200, .type = "application/cbor-seq", .encoding = "zstd"};
+    struct exchange *x = job->exchange;
+    struct buf out;
+    buf_init(&out, MESSAGE_BYTES_MAX);
+    bool done = server_session_next(job->session) != SERVER_READ;
+    struct err err = exchange_start(x, &head);
+    while (err.code == ERR_OK && !done) {
+        buf_clear(&out);
+        err = server_session_read(job->session, reader, &out, &done);
+        if (err.code == ERR_OK && out.size > 0) {
+            err = exchange_write(x, buf_bytes(&out));
+            count_more(&job->service->counters->pulled_bytes, out.size);
+        }
+    }
+    server_session_read_end(job->session, reader);
+    buf_release(&out);
+    if (err.code == ERR_OK) {
+        exchange_end(x);
+    } else {
+        exchange_abort(x); /* a cut answer must not look like a whole one */
+    }
+}
+
+static void on_answer(struct pool_job *read, struct store *reader)
+{
+    struct sync_job *job = container_of(read, struct sync_job, read);
+    switch (server_session_next(job->session)) {
+    case SERVER_FAULT:
+        answer_fault(job);
+        break;
+    case SERVER_READ:
+    case SERVER_DONE:
+        answer(job, reader);
+        break;
+    case SERVER_JUDGE:
+        service_fail(job->exchange, err_make(ERR_INTERNAL, 0, "on_answer"));
+        break;
+    }
+    job_free(job);
+}
+
+static struct err on_judge(struct writer_job *write, struct store *writer, int attempt)
+{
+    struct sync_job *job = container_of(write, struct sync_job, write);
+    if (attempt > 0) { /* what the first one noted of the lost group must not stay */
+        struct err err = session_new(job);
+        if (err.code != ERR_OK) {
+            return err;
+        }
+    }
+    return server_session_judge(job->session, writer);
+}
+
+static void on_judged(struct writer_job *write, struct err err)
+{
+    struct sync_job *job = container_of(write, struct sync_job, write);
+    struct service *s = job->service;
+    if (job->session != NULL) {
+        server_session_committed(job->session, err);
+    }
+    if (err.code == ERR_OK) {
+        const struct scope_id *touched;
+        size_t n = server_session_touched(job->session, &touched);
+        live_touched(s->live, touched, n, job->device.number);
+        count(&s->counters->sessions);
+        job->read.run = on_answer;
+        pool_put_ahead(s->pool, &job->read);
+        return;
+    }
+    count(&s->counters->sessions_failed);
+    if (job->session != NULL && server_session_next(job->session) == SERVER_FAULT) {
+        answer_fault(job);
+    } else {
+        service_fail(job->exchange, err);
+    }
+    job_free(job);
+}
+
+static void on_check(struct pool_job *read, struct store *reader)
+{
+    struct sync_job *job = container_of(read, struct sync_job, read);
+    if (!check(job, reader)) {
+        job_free(job);
+        return;
+    }
+    count_more(&job->service->counters->pushed_bytes, job->exchange->request.body.size);
+    struct err err = session_new(job);
+    if (err.code == ERR_PROTOCOL || err.code == ERR_LIMIT) {
+        answer_fault(job);
+        job_free(job);
+    } else if (err.code != ERR_OK) {
+        service_fail(job->exchange, err);
+        job_free(job);
+    } else if (server_session_next(job->session) != SERVER_JUDGE) {
+        on_answer(read, reader);
+    } else {
+        job->write.run = on_judge;
+        job->write.done = on_judged;
+        if (!writer_put(job->service->writer, &job->write)) {
+            service_busy(job->exchange);
+            job_free(job);
+        }
+    }
+}
+
+static void on_live(struct pool_job *read, struct store *reader)
+{
+    static const struct answer_head head = {.status = 200, .type = "application/cbor-seq"};
+    struct sync_job *job = container_of(read, struct sync_job, read);
+    if (check(job, reader)) {
+        struct live *live = job->service->live;
+        struct err err = exchange_start(job->exchange, &head);
+        if (err.code == ERR_OK && !live_add(live, job->exchange, &job->device)) {
+            exchange_end(job->exchange); /* no room: the device polls, or comes again */
+        }
+    }
+    job_free(job);
+}
+
+static void begin(struct service *s, struct exchange *x,
+                  void (*run)(struct pool_job *, struct store *))
+{
+    struct sync_job *job = calloc(1, sizeof *job);
+    if (job == NULL) {
+        service_busy(x);
+        return;
+    }
+    job->service = s;
+    job->exchange = exchange_hold(x);
+    job->read.run = run;
+    if (!pool_put(s->pool, &job->read)) {
+        service_busy(x);
+        job_free(job);
+    }
+}
+
+void sync_route(struct service *s, struct exchange *x)
+{
+    begin(s, x, on_check);
+}
+
+void live_route(struct service *s, struct exchange *x)
+{
+    begin(s, x, on_live);
+}
