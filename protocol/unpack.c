@@ -100,8 +100,8 @@ static enum wire_error unpack_step(struct unpacker *u)
 
 static struct bytes unread(const struct unpacker *u)
 {
-    if (u->plain.at == NULL) { /* nothing came yet: even + 0 is undefined on NULL */
-        return bytes_of(NULL, 0);
+    if (u->plain.at == NULL) { /* nothing came yet, and even + 0 is undefined on NULL */
+        return bytes_of("", 0);
     }
     return bytes_of(u->plain.at + u->plain_at, u->plain.size - u->plain_at);
 }
