@@ -14,6 +14,9 @@
     X(not_a_choice, "not one of the choices", "不在可选范围内")                                    \
     X(out_of_range, "out of range", "超出范围")                                                    \
     X(malformed, "not in the right form", "格式不对")                                              \
+    X(stray_quote, "a quote where none may stand", "引号位置不对")                                 \
+    X(unterminated_quote, "a quote that never ends", "引号没有结束")                               \
+    X(wrong_count, "wrong number of columns", "列数不对")                                          \
     X(invalid, "not valid", "无效")                                                                \
     X(not_found, "not found", "未找到")                                                            \
     X(not_permitted, "not permitted", "无权限")                                                    \
