@@ -180,15 +180,16 @@ static bool read_row(struct csv *c, struct csv_row *row, struct complaint *why)
 /* Splits the row's bytes, and looks at what can be judged only now. */
 static void finish_row(struct csv *c, struct csv_row *row, struct complaint *why)
 {
+    const char *text = buf_text(&c->row); /* also an empty row has an address */
     size_t count = c->count;
     row->count = count;
-    for (c->count = 0; c->count < count; c->count++) { /* complain_of names field count + 1 */
+    for (c->count = 0; c->count < count && why->code[0] == 0; c->count++) {
         size_t start = field_start(c);
-        struct bytes field = bytes_of(c->row.at + start, c->ends[c->count] - start);
+        struct bytes field = bytes_of(text + start, c->ends[c->count] - start);
         row->fields[c->count] = field;
         if (!utf8_is_valid(field)) {
             complain_of(c, "not_utf8", row->line, row, why);
-        } else if (field.size > 0 && memchr(field.at, 0, field.size) != NULL) {
+        } else if (memchr(field.at, 0, field.size) != NULL) {
             complain_of(c, "malformed", row->line, row, why);
         }
     }
