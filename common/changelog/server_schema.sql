@@ -47,6 +47,7 @@ CREATE TABLE device_key (
   enrolled_at    INTEGER NOT NULL,
   revoked_at     INTEGER,
   epoch          INTEGER NOT NULL DEFAULT 1,
+  epoch_pending  INTEGER NOT NULL DEFAULT 1, -- > epoch: the next one was asked for, not shown yet
   token          BLOB NOT NULL,              -- confirmed: the device has shown it
   token_pending  BLOB NOT NULL,              -- given in the last answers, not shown yet
   verdict_last   INTEGER NOT NULL DEFAULT 0, -- last number given
@@ -101,7 +102,7 @@ CREATE TABLE change_log (
   outcome     INTEGER NOT NULL,
   code        TEXT NOT NULL,
   intent      TEXT NOT NULL,
-  body        BLOB NOT NULL                  -- row form as received, zstd where it is shorter
+  body        BLOB NOT NULL                  -- row form as received; empty: the server's own write
 ) STRICT;
 
 -- Reports count what was refused of a person's day; 3 is OUTCOME_REFUSED.
@@ -125,7 +126,8 @@ CREATE TABLE parked (
   epoch       INTEGER NOT NULL,
   device_seq  INTEGER NOT NULL,
   parked_at   INTEGER NOT NULL,
-  rests_on    BLOB,
+  effective_at INTEGER NOT NULL,             -- fixed at the first judgement
+  rests_on    BLOB,                          -- device_seq of its predecessors, 8 bytes each
   body        BLOB NOT NULL,
   PRIMARY KEY (device, epoch, device_seq)
 ) STRICT, WITHOUT ROWID;

@@ -16,6 +16,7 @@ struct work_row {
     uint8_t id[16];
     bool fresh;    /* inserted by this transaction */
     bool touched;  /* has its number of this transaction */
+    bool noted;    /* the verdict will speak of it */
     int64_t scope; /* scope.no */
     int64_t seq;
     int64_t entered;    /* seq of insert, move-in or restore */
@@ -59,6 +60,10 @@ MUST_USE struct err work_put(struct work *w, struct work_row *row);
 /* Gives the row a new home: number and `_entered` there, departure in the old scope. Written at
  * once, with what was set before. */
 MUST_USE struct err work_move(struct work *w, struct work_row *row, int64_t to_scope);
+
+/* A customer with all that hangs on it, to another book; `*rows` counts them, 0: it is there. */
+MUST_USE struct err work_move_customer(struct work *w, struct work_row *customer,
+                                       const uint8_t book[16], int64_t *rows);
 
 /* Replaced values of a touched row as a CBOR sequence: column, value, column, value, … */
 MUST_USE struct err work_old_values(const struct work_row *row, struct buf *out);

@@ -1,0 +1,185 @@
+/* See gate.h. */
+#include "common/changelog/gate.h"
+
+struct err gate_load(struct store *st, uint32_t number, struct gate *out)
+{
+    static const char sql[] = "SELECT device, person, revoked_at IS NOT NULL, epoch,"
+                              " epoch_pending, token, token_pending, verdict_last, verdict_seen,"
+                              " complete_ms FROM device_key WHERE number = ?1";
+    struct stmt q;
+    struct err err = db_use(st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, number);
+    if (!db_step_row(&q)) {
+        return q.err.code != ERR_OK ? q.err : err_make(ERR_NOT_FOUND, 0, "gate_load");
+    }
+    *out = (struct gate){.number = number,
+                         .revoked = col_int(&q, 2) != 0,
+                         .epoch = (uint32_t)col_int(&q, 3),
+                         .epoch_pending = (uint32_t)col_int(&q, 4),
+                         .verdict_last = (uint64_t)col_int(&q, 7),
+                         .verdict_seen = (uint64_t)col_int(&q, 8),
+                         .complete_ms = col_int(&q, 9)};
+    bool good = col_id(&q, 0, out->device) && col_id(&q, 1, out->person) &&
+                col_id(&q, 5, out->token) && col_id(&q, 6, out->token_pending);
+    stmt_reset(&q);
+    return good ? err_ok() : err_make(ERR_CORRUPT, 0, "gate_load");
+}
+
+static bool is_token(const uint8_t a[16], const uint8_t b[16])
+{
+    return memcmp(a, b, 16) == 0;
+}
+
+static struct err close_token(struct store *st, const struct gate *g, const uint8_t token[16])
+{
+    struct stmt q;
+    struct err err = db_use(st->db,
+                            "INSERT INTO epoch_closed (device, epoch, token) VALUES (?1, ?2, ?3)"
+                            " ON CONFLICT DO NOTHING",
+                            &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, g->number);
+    bind_int(&q, 2, g->epoch);
+    bind_id(&q, 3, token);
+    return db_step_done(&q, "close_token");
+}
+
+static struct err close_both(struct store *st, const struct gate *g)
+{
+    struct err err = close_token(st, g, g->token);
+    return err.code == ERR_OK ? close_token(st, g, g->token_pending) : err;
+}
+
+static struct err is_closed(struct store *st, const struct gate *g, const uint8_t token[16],
+                            bool *out)
+{
+    struct stmt q;
+    struct err err =
+        db_use(st->db, "SELECT 1 FROM epoch_closed WHERE device = ?1 AND token = ?2", &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, g->number);
+    bind_id(&q, 2, token);
+    *out = db_step_row(&q);
+    if (*out) {
+        stmt_reset(&q);
+        return err_ok();
+    }
+    return stmt_err(&q, "is_closed");
+}
+
+static void new_token(struct store *st, struct gate *g)
+{
+    st->host.random(st->host.context, g->token_pending, sizeof g->token_pending);
+}
+
+void gate_ask_epoch(struct store *st, struct gate *g)
+{
+    g->epoch_pending = g->epoch + 1;
+    new_token(st, g);
+}
+
+/* `token` becomes what nobody holds: both that were valid belong to another copy. */
+static struct err close_epoch(struct store *st, struct gate *g)
+{
+    struct err err = close_both(st, g);
+    gate_ask_epoch(st, g);
+    memcpy(g->token, g->token_pending, sizeof g->token);
+    return err;
+}
+
+/* The device has shown the pending token: from now on it is the one. */
+static struct err confirm(struct store *st, struct gate *g)
+{
+    struct err err = err_ok();
+    if (g->epoch_pending > g->epoch && !is_token(g->token, g->token_pending)) {
+        err = close_token(st, g, g->token);
+    }
+    g->epoch = g->epoch_pending;
+    memcpy(g->token, g->token_pending, sizeof g->token);
+    new_token(st, g);
+    return err;
+}
+
+static struct err check_token(struct store *st, struct gate *g, const struct hello *hello,
+                              enum answer_status *out)
+{
+    if (hello->epoch == g->epoch_pending && is_token(hello->token, g->token_pending)) {
+        *out = ANSWER_OK;
+        return confirm(st, g);
+    }
+    if (g->epoch_pending == g->epoch && hello->epoch == g->epoch &&
+        is_token(hello->token, g->token)) {
+        *out = ANSWER_OK;
+        return err_ok();
+    }
+    *out = ANSWER_NEW_EPOCH;
+    return g->epoch_pending > g->epoch ? err_ok() : close_epoch(st, g);
+}
+
+static bool is_ours(const struct store *st, const struct timeline *t)
+{
+    return t->counter == 0 || (t->counter == st->timeline.counter &&
+                               memcmp(t->id, st->timeline.id, sizeof t->id) == 0);
+}
+
+struct err gate_check(struct store *st, struct gate *g, const struct hello *hello,
+                      enum answer_status *out)
+{
+    bool closed = false;
+    if (hello->protocol != PROTOCOL_VERSION || hello->catalogue > CATALOGUE_VERSION ||
+        hello->catalogue == 0) {
+        *out = ANSWER_UPGRADE;
+        return err_ok();
+    }
+    struct err err = is_closed(st, g, hello->token, &closed);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    if (closed) { /* two live copies: the other one shall enrol again too */
+        *out = ANSWER_REENROL;
+        return close_both(st, g);
+    }
+    if (!is_ours(st, &hello->timeline)) {
+        *out = ANSWER_NEW_TIMELINE;
+        return err_ok();
+    }
+    return check_token(st, g, hello, out);
+}
+
+struct err gate_save(struct store *st, const struct gate *g, const struct hello *hello,
+                     unsigned mask, int64_t received_ms)
+{
+    static const char sql[] =
+        "UPDATE device_key SET epoch = ?2, epoch_pending = ?3, token = ?4, token_pending = ?5,"
+        " verdict_last = ?6, verdict_seen = ?7, hello_ms = ?8, complete_ms = ?9, offset_ms = ?10,"
+        " mask = ?11, catalogue = ?12 WHERE number = ?1";
+    struct stmt q;
+    struct err err = db_use(st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    int64_t offset_ms = 0;
+    if (__builtin_sub_overflow(received_ms, hello->wall_ms, &offset_ms)) {
+        offset_ms = 0;
+    }
+    bind_int(&q, 1, g->number);
+    bind_int(&q, 2, g->epoch);
+    bind_int(&q, 3, g->epoch_pending);
+    bind_id(&q, 4, g->token);
+    bind_id(&q, 5, g->token_pending);
+    bind_int(&q, 6, (int64_t)g->verdict_last);
+    bind_int(&q, 7, (int64_t)g->verdict_seen);
+    bind_int(&q, 8, received_ms);
+    bind_int(&q, 9, g->complete_ms);
+    bind_int(&q, 10, offset_ms);
+    bind_int(&q, 11, mask);
+    bind_int(&q, 12, hello->catalogue);
+    return db_step_done(&q, "gate_save");
+}

@@ -1,0 +1,44 @@
+/* Whether a device's hello fits what the server knows of it: epoch and token.
+ *
+ * An epoch's device_seq mean one thing each. Every answer carries a random token, which the next
+ * hello shows; a new one is made only once the last was shown, so that any number of answers may
+ * be lost. A token that fits neither says that the device runs from an older copy of its file: it
+ * has to open a new epoch, renumber, and come again.
+ *
+ *                 shows `token` or `token_pending`
+ *        ┌──────────────── OK ◄─────────────────────────┐
+ *        ▼                                              │ shows token_pending of epoch_pending
+ *   epoch open ── other token ────► epoch asked for ────┘
+ *        │        (both tokens closed: whoever shows one of them is a second live copy)
+ *        └─ a number of another transaction ─► epoch asked for (its token may be shown again) */
+#ifndef COMMON_CHANGELOG_GATE_H
+#define COMMON_CHANGELOG_GATE_H
+
+#include "common/changelog/store_internal.h"
+
+struct gate { /* a row of device_key */
+    uint32_t number;
+    uint8_t device[16];
+    uint8_t person[16];
+    bool revoked;
+    uint32_t epoch;
+    uint32_t epoch_pending;
+    uint8_t token[16];
+    uint8_t token_pending[16];
+    uint64_t verdict_last;
+    uint64_t verdict_seen;
+    int64_t complete_ms;
+};
+
+/* ERR_NOT_FOUND: no such device. */
+MUST_USE struct err gate_load(struct store *st, uint32_t number, struct gate *out);
+/* Decides by version, timeline, epoch and token; closes and opens epochs. */
+MUST_USE struct err gate_check(struct store *st, struct gate *g, const struct hello *hello,
+                               enum answer_status *out);
+/* A number of this epoch stands for two transactions. */
+void gate_ask_epoch(struct store *st, struct gate *g);
+/* Stores what changed, and what hello says of the device. */
+MUST_USE struct err gate_save(struct store *st, const struct gate *g, const struct hello *hello,
+                              unsigned mask, int64_t received_ms);
+
+#endif

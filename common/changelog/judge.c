@@ -1,0 +1,407 @@
+/* A transaction from its bytes to its verdict; see judge.h. */
+#include "common/changelog/judge.h"
+
+#include "common/changelog/effective.h"
+#include "common/changelog/rules.h"
+#include "common/changelog/verdicts.h"
+#include "protocol/codec.h"
+
+#define PARKED_MS_MAX (INT64_C(30) * 24 * 3600 * 1000)
+
+static struct err decode(const struct push *push, struct arena *arena, struct transaction *out)
+{
+    switch (transaction_decode(push->row_form, arena, out)) {
+    case WIRE_OK:
+        return err_ok();
+    case WIRE_NOMEM:
+    case WIRE_LIMIT:
+        return err_make(ERR_LIMIT, 0, "judge_decode");
+    case WIRE_MORE:
+    case WIRE_MALFORMED:
+        break;
+    }
+    return err_make(ERR_PROTOCOL, 0, "judge_decode");
+}
+
+/* ---- running a transaction ---- */
+
+static struct err run_rules(struct trial *t)
+{
+    struct err err = err_ok();
+    for (struct work_row *row = t->work.touched; row != NULL && err.code == ERR_OK;
+         row = row->next_touched) {
+        const struct value *line_of = &row->values[COLUMN_order_line_order_id];
+        if (row->table->number == TABLE_sales_order) {
+            err = rules_order(&t->work, row->id, &t->why);
+        } else if (row->table->number == TABLE_order_line && line_of->kind == VALUE_BLOB) {
+            struct work_row *order = NULL;
+            err = work_find(&t->work, catalogue_table(TABLE_sales_order), line_of->b.at, &order);
+            if (err.code == ERR_OK && order != NULL && !order->touched) {
+                err = rules_order(&t->work, order->id, &t->why);
+            }
+        }
+    }
+    return err;
+}
+
+struct err trial_run(struct trial *t)
+{
+    t->rows = arena_array(t->work.arena, t->tx->change_count, sizeof *t->rows);
+    struct err err = t->rows == NULL ? err_make(ERR_LIMIT, 0, "trial_run") : err_ok();
+    for (size_t i = 0; i < t->tx->change_count && err.code == ERR_OK; i++) {
+        err = judge_change(t, &t->tx->changes[i]);
+    }
+    return err.code == ERR_OK ? run_rules(t) : err;
+}
+
+static bool is_refusal(struct err err)
+{
+    return err.code == ERR_REFUSED || err.code == ERR_INVALID || err.code == ERR_LIMIT;
+}
+
+/* All of it in a savepoint. A refusal is an outcome, not an error. */
+static struct err try_changes(struct trial *t, enum outcome *outcome)
+{
+    struct err err = db_savepoint(t->work.st->db);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    struct err tried = trial_run(t);
+    err = db_savepoint_end(t->work.st->db, tried.code == ERR_OK);
+    if (err.code != ERR_OK || (tried.code != ERR_OK && !is_refusal(tried))) {
+        return err.code != ERR_OK ? err : tried;
+    }
+    if (tried.code == ERR_OK) {
+        *outcome = t->loser_count > 0 ? OUTCOME_MERGED : OUTCOME_ACCEPTED;
+        return err_ok();
+    }
+    *outcome = OUTCOME_REFUSED;
+    if (tried.code == ERR_LIMIT) {
+        return refuse(&t->why, "invalid", NULL, NULL, "too_large").code == ERR_REFUSED ? err_ok()
+                                                                                       : tried;
+    }
+    return err_ok();
+}
+
+/* ---- predecessors ---- */
+
+/* The first predecessor that keeps this one from standing: refused, or not here yet. */
+static struct err check_rests(struct judge *j, const struct push *push, enum outcome *outcome,
+                              struct complaint *why)
+{
+    *outcome = OUTCOME_ACCEPTED;
+    for (size_t i = 0; i < push->rest_count; i++) {
+        struct verdict_entry before;
+        struct err err = verdict_by_seq(j, push->rests_on[i], &before);
+        if (err.code != ERR_OK && err.code != ERR_NOT_FOUND) {
+            return err;
+        }
+        bool refused = err.code == ERR_OK && before.outcome == OUTCOME_REFUSED;
+        bool waits = err.code == ERR_NOT_FOUND || before.outcome == OUTCOME_PARKED;
+        if (refused || (waits && *outcome == OUTCOME_ACCEPTED)) {
+            char seq[24];
+            (void)snprintf(seq, sizeof seq, "%" PRIu64, push->rests_on[i]);
+            (void)refuse(why, "held", NULL, NULL, seq);
+            *outcome = refused ? OUTCOME_REFUSED : OUTCOME_PARKED;
+        }
+        if (refused) {
+            break;
+        }
+    }
+    return err_ok();
+}
+
+static struct err park(struct judge *j, const struct push *push)
+{
+    static const char sql[] = "INSERT INTO parked (device, epoch, device_seq, parked_at,"
+                              " effective_at, rests_on, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+                              " ON CONFLICT DO NOTHING";
+    struct stmt q;
+    struct err err = db_use(j->st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, j->device);
+    bind_int(&q, 2, j->epoch);
+    bind_int(&q, 3, (int64_t)push->device_seq);
+    bind_int(&q, 4, j->received_ms);
+    bind_int(&q, 5, push->effective_ms);
+    bind_blob(&q, 6, bytes_of(push->rests_on, push->rest_count * sizeof *push->rests_on));
+    bind_blob(&q, 7, push->row_form);
+    return db_step_done(&q, "park");
+}
+
+static struct err unpark(struct judge *j, uint32_t epoch, uint64_t device_seq)
+{
+    struct stmt q;
+    struct err err = db_use(
+        j->st->db, "DELETE FROM parked WHERE device = ?1 AND epoch = ?2 AND device_seq = ?3", &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, j->device);
+    bind_int(&q, 2, epoch);
+    bind_int(&q, 3, (int64_t)device_seq);
+    return db_step_done(&q, "unpark");
+}
+
+/* ---- the verdict ---- */
+
+static void put_refusal(struct verdict *v, const struct complaint *why)
+{
+    (void)snprintf(v->code, sizeof v->code, "%s", why->code);
+    (void)snprintf(v->field, sizeof v->field, "%s", why->field);
+    v->detail = bytes_text(why->detail);
+}
+
+static struct err log_trial(struct trial *t, const struct push *push, enum outcome outcome)
+{
+    struct work_entry entry = {
+        .outcome = outcome, .code = t->why.code, .intent = t->tx->intent, .body = push->row_form};
+    memcpy(entry.identity, push->identity, sizeof entry.identity);
+    int64_t no = 0;
+    int64_t index = 0;
+    struct err err = work_log(&t->work, &entry, &no);
+    bool stands = outcome == OUTCOME_ACCEPTED || outcome == OUTCOME_MERGED;
+    return err.code == ERR_OK && stands ? work_log_rows(&t->work, no, &index) : err;
+}
+
+/* `old`: number of an earlier, parked verdict that this one replaces; 0: none. */
+static struct err conclude(struct judge *j, struct trial *t, const struct push *push,
+                           enum outcome outcome, uint64_t old)
+{
+    struct verdict v = {.number = ++j->verdict_last,
+                        .epoch = j->epoch,
+                        .device_seq = push->device_seq,
+                        .outcome = (uint8_t)outcome};
+    struct err err = err_ok();
+    if (outcome == OUTCOME_ACCEPTED || outcome == OUTCOME_MERGED) {
+        v.losers = t->losers;
+        v.loser_count = t->loser_count;
+        err = verdict_rows(j, &t->work, t->rows, t->row_count, false, &v);
+    } else {
+        put_refusal(&v, &t->why);
+    }
+    if (err.code == ERR_OK) {
+        err = verdict_store(j, &v, push->identity, old);
+    }
+    return err.code == ERR_OK && outcome != OUTCOME_PARKED ? log_trial(t, push, outcome) : err;
+}
+
+static struct err run(struct judge *j, const struct push *push, const struct transaction *tx,
+                      struct arena *arena, uint64_t old, enum outcome *outcome)
+{
+    struct push fixed = *push;
+    if (fixed.effective_ms < 0) {
+        fixed.effective_ms = effective_ms(&tx->written, &j->now, j->received_ms);
+    }
+    const struct version by = {.effective_ms = fixed.effective_ms,
+                               .author = j->device,
+                               .epoch = j->epoch,
+                               .device_seq = push->device_seq};
+    struct trial t = {.judge = j, .tx = tx};
+    work_init(&t.work, j->st, arena, &by);
+    t.work.received_ms = j->received_ms;
+    t.work.has_person = true;
+    memcpy(t.work.person, j->permit->person, sizeof t.work.person);
+    struct err err = check_rests(j, push, outcome, &t.why);
+    if (err.code == ERR_OK && *outcome == OUTCOME_ACCEPTED) {
+        err = try_changes(&t, outcome);
+    }
+    if (err.code == ERR_OK && *outcome == OUTCOME_PARKED) {
+        err = park(j, &fixed);
+    }
+    if (err.code == ERR_OK) {
+        err = conclude(j, &t, push, *outcome, old);
+    }
+    work_release(&t.work);
+    return err;
+}
+
+/* ---- known transactions ---- */
+
+/* The verdict is told again, from the rows as they stand now: the device may have lost what it had
+ * stored of it, or calls the transaction by another number by now. */
+static struct err tell_again(struct judge *j, const struct push *push, const struct transaction *tx,
+                             const struct verdict_entry *known, struct arena *arena)
+{
+    struct work w;
+    struct verdict v = {.number = known->number,
+                        .epoch = j->epoch,
+                        .device_seq = push->device_seq,
+                        .outcome = (uint8_t)known->outcome};
+    const struct version by = {.author = j->device, .epoch = j->epoch};
+    if (v.number <= j->verdict_seen) {
+        v.number = ++j->verdict_last;
+    }
+    work_init(&w, j->st, arena, &by);
+    struct work_row **rows = arena_array(arena, tx->change_count, sizeof *rows);
+    size_t count = 0;
+    struct err err = rows == NULL ? err_make(ERR_LIMIT, 0, "tell_again") : err_ok();
+    bool stands = known->outcome == OUTCOME_ACCEPTED || known->outcome == OUTCOME_MERGED;
+    for (size_t i = 0; i < tx->change_count && stands && err.code == ERR_OK; i++) {
+        const struct table *table = catalogue_table(tx->changes[i].table);
+        struct work_row *row = NULL;
+        bool seen = false;
+        err = table == NULL ? err_ok() : work_find(&w, table, tx->changes[i].id, &row);
+        if (err.code == ERR_OK && row != NULL) {
+            err = permit_sees(j->permit, j->st, row->scope, &seen);
+        }
+        if (err.code == ERR_OK && seen && !row->noted) {
+            row->noted = true;
+            rows[count++] = row;
+        }
+    }
+    if (err.code == ERR_OK) {
+        err = verdict_rows(j, &w, rows, count, true, &v);
+    }
+    if (err.code == ERR_OK) {
+        err = verdict_store(j, &v, push->identity, known->number);
+    }
+    work_release(&w);
+    return err;
+}
+
+struct err judge_push(struct judge *j, const struct push *push, struct arena *arena,
+                      enum outcome *outcome)
+{
+    struct verdict_entry known;
+    struct err err = verdict_by_identity(j, push->identity, &known);
+    if (err.code == ERR_OK) {
+        *outcome = known.outcome;
+        if (known.epoch == j->epoch && known.device_seq == push->device_seq && known.has_body &&
+            known.number > j->verdict_seen) {
+            return err_ok(); /* repeated as it stands */
+        }
+    } else if (err.code != ERR_NOT_FOUND) {
+        return err;
+    }
+    struct transaction tx;
+    bool is_known = err.code == ERR_OK;
+    err = decode(push, arena, &tx);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    if (!is_known) {
+        return run(j, push, &tx, arena, 0, outcome);
+    }
+    if (known.outcome != OUTCOME_PARKED) {
+        return tell_again(j, push, &tx, &known, arena);
+    }
+    err = unpark(j, known.epoch, known.device_seq); /* it waits on, under the number of now */
+    return err.code == ERR_OK ? run(j, push, &tx, arena, known.number, outcome) : err;
+}
+
+struct err judge_is_other(struct judge *j, const struct push *push, bool *other)
+{
+    struct stmt q;
+    struct err err = db_use(j->st->db,
+                            "SELECT identity FROM verdict"
+                            " WHERE device = ?1 AND epoch = ?2 AND device_seq = ?3",
+                            &q);
+    *other = false;
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, j->device);
+    bind_int(&q, 2, j->epoch);
+    bind_int(&q, 3, (int64_t)push->device_seq);
+    if (!db_step_row(&q)) {
+        return stmt_err(&q, "judge_is_other");
+    }
+    *other = !bytes_equal(col_bytes(&q, 0), bytes_of(push->identity, sizeof push->identity));
+    stmt_reset(&q);
+    return err_ok();
+}
+
+/* ---- parked ones ---- */
+
+struct parked {
+    struct push push;
+    int64_t parked_at;
+};
+
+static struct err next_parked(struct judge *j, uint64_t after, struct arena *arena,
+                              struct parked *out)
+{
+    struct stmt q;
+    struct err err = db_use(j->st->db,
+                            "SELECT device_seq, parked_at, effective_at, rests_on, body"
+                            " FROM parked WHERE device = ?1 AND epoch = ?2 AND device_seq > ?3"
+                            " ORDER BY device_seq LIMIT 1",
+                            &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, j->device);
+    bind_int(&q, 2, j->epoch);
+    bind_int(&q, 3, (int64_t)after);
+    if (!db_step_row(&q)) {
+        return q.err.code != ERR_OK ? q.err : err_make(ERR_NOT_FOUND, 0, "next_parked");
+    }
+    struct bytes rests = arena_copy(arena, col_bytes(&q, 3));
+    *out = (struct parked){.parked_at = col_int(&q, 1)};
+    out->push = (struct push){.device_seq = (uint64_t)col_int(&q, 0),
+                              .rest_count = rests.size / sizeof(uint64_t),
+                              .rests_on = (const void *)rests.at,
+                              .row_form = arena_copy(arena, col_bytes(&q, 4)),
+                              .effective_ms = col_int(&q, 2)};
+    stmt_reset(&q);
+    if (rests.at == NULL || out->push.row_form.at == NULL) {
+        return err_make(ERR_LIMIT, 0, "next_parked");
+    }
+    transaction_identity(out->push.row_form, out->push.identity);
+    return err_ok();
+}
+
+/* What still waits keeps its verdict; what waited too long is refused. */
+static struct err judge_waiting(struct judge *j, const struct parked *p, struct arena *arena)
+{
+    enum outcome outcome;
+    struct complaint why = {0};
+    struct verdict_entry known;
+    struct transaction tx;
+    struct err err = check_rests(j, &p->push, &outcome, &why);
+    bool too_long = j->received_ms - p->parked_at > PARKED_MS_MAX;
+    if (err.code != ERR_OK || (outcome == OUTCOME_PARKED && !too_long)) {
+        return err;
+    }
+    err = verdict_by_identity(j, p->push.identity, &known);
+    if (err.code == ERR_OK) {
+        err = decode(&p->push, arena, &tx);
+    }
+    if (err.code == ERR_OK) {
+        err = unpark(j, j->epoch, p->push.device_seq);
+    }
+    if (err.code != ERR_OK || outcome != OUTCOME_PARKED) {
+        return err.code != ERR_OK ? err : run(j, &p->push, &tx, arena, known.number, &outcome);
+    }
+    struct trial t = {.judge = j, .tx = &tx};
+    const struct version by = {
+        .author = j->device, .epoch = j->epoch, .device_seq = p->push.device_seq};
+    work_init(&t.work, j->st, arena, &by);
+    (void)refuse(&t.why, "parent_missing", NULL, NULL, why.detail);
+    err = conclude(j, &t, &p->push, OUTCOME_REFUSED, known.number);
+    work_release(&t.work);
+    return err;
+}
+
+struct err judge_parked(struct judge *j, struct arena *arena)
+{
+    uint64_t at = 0;
+    for (;;) {
+        struct parked p;
+        arena_clear(arena);
+        struct err err = next_parked(j, at, arena, &p);
+        if (err.code == ERR_NOT_FOUND) {
+            return err_ok();
+        }
+        if (err.code == ERR_OK) {
+            err = judge_waiting(j, &p, arena);
+        }
+        if (err.code != ERR_OK) {
+            return err;
+        }
+        at = p.push.device_seq;
+    }
+}

@@ -1,0 +1,78 @@
+/* Judging: whether a device's transaction stands, what of it loses to others, and what the device
+ * must be told. One transaction is all of it or nothing; a refused one leaves only its verdict and
+ * its entry in the change log.
+ *
+ * Refused is only what may not, can't or mustn't be. Where two people wrote one column and neither
+ * knew of the other, its policy decides and the losing value is kept: that merges, it never
+ * refuses. */
+#ifndef COMMON_CHANGELOG_JUDGE_H
+#define COMMON_CHANGELOG_JUDGE_H
+
+#include "common/changelog/permit.h"
+#include "common/changelog/work.h"
+
+/* How far a device's copy of a scope reaches, as its hello says. */
+struct judge_done {
+    int64_t scope; /* scope.no */
+    int64_t done;
+};
+
+/* Who pushes: the same for all transactions of a request. */
+struct judge {
+    struct store *st;
+    const struct permit *permit;
+    uint32_t device; /* device_key.number */
+    uint32_t epoch;
+    uint32_t catalogue; /* version that the device runs */
+    struct clocks now;  /* the device's, in hello */
+    int64_t received_ms;
+    uint64_t verdict_seen; /* acknowledged by this hello */
+    uint64_t verdict_last; /* the last number given; counted up */
+    size_t done_count;
+    const struct judge_done *dones; /* by scope */
+};
+
+/* A transaction as it came: its row form and what stands beside it. */
+struct push {
+    uint64_t device_seq;
+    size_t rest_count;
+    const uint64_t *rests_on;
+    uint8_t identity[32];
+    struct bytes row_form;
+    int64_t effective_ms; /* fixed at the first judgement; -1: not judged yet */
+};
+
+/* What came of a transaction, before it is told and logged. */
+struct trial {
+    const struct judge *judge;
+    const struct transaction *tx;
+    struct work work;
+    struct complaint why;
+    size_t row_count;
+    struct work_row **rows; /* that the sender changed, each once */
+    size_t loser_count;
+    size_t loser_room;
+    struct loser *losers;
+};
+
+/* Applies all changes and asks the rules. ERR_REFUSED, ERR_INVALID: `why` says what stands against
+ * it, the caller rolls back. */
+MUST_USE struct err trial_run(struct trial *t);
+/* One change of it. */
+MUST_USE struct err judge_change(struct trial *t, const struct change *change);
+/* Lays the cells of an update over the row, by policy where others wrote in between. */
+MUST_USE struct err judge_cells(struct trial *t, const struct change *change, struct work_row *row);
+/* Columns that others wrote since the author of `change` saw the row, with their groups. */
+uint64_t judge_conflicts(const struct trial *t, const struct change *change,
+                         const struct work_row *row);
+
+/* Judges one transaction to its end: stored verdict, change log, parking. A known one gets its
+ * verdict again. Errors are the store's. */
+MUST_USE struct err judge_push(struct judge *j, const struct push *push, struct arena *arena,
+                               enum outcome *outcome);
+/* Judges again what was parked and whose predecessors have come. */
+MUST_USE struct err judge_parked(struct judge *j, struct arena *arena);
+/* Whether a number of this epoch was used for another transaction. */
+MUST_USE struct err judge_is_other(struct judge *j, const struct push *push, bool *other);
+
+#endif

@@ -1,0 +1,244 @@
+/* See verdicts.h. */
+#include "common/changelog/verdicts.h"
+
+#include "protocol/codec.h"
+
+static struct err read_entry(struct stmt *q, struct verdict_entry *out)
+{
+    if (!db_step_row(q)) {
+        return q->err.code != ERR_OK ? q->err : err_make(ERR_NOT_FOUND, 0, "read_entry");
+    }
+    *out = (struct verdict_entry){.number = (uint64_t)col_int(q, 0),
+                                  .epoch = (uint32_t)col_int(q, 1),
+                                  .device_seq = (uint64_t)col_int(q, 2),
+                                  .outcome = (enum outcome)col_int(q, 3),
+                                  .has_body = col_int(q, 4) != 0};
+    stmt_reset(q);
+    return err_ok();
+}
+
+struct err verdict_by_identity(struct judge *j, const uint8_t identity[32],
+                               struct verdict_entry *out)
+{
+    struct stmt q;
+    struct err err = db_use(j->st->db,
+                            "SELECT number, epoch, device_seq, outcome, body IS NOT NULL"
+                            " FROM verdict WHERE device = ?1 AND identity = ?2",
+                            &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, j->device);
+    bind_blob(&q, 2, bytes_of(identity, 32));
+    return read_entry(&q, out);
+}
+
+struct err verdict_by_seq(struct judge *j, uint64_t device_seq, struct verdict_entry *out)
+{
+    struct stmt q;
+    struct err err = db_use(j->st->db,
+                            "SELECT number, epoch, device_seq, outcome, body IS NOT NULL"
+                            " FROM verdict WHERE device = ?1 AND epoch = ?2 AND device_seq = ?3",
+                            &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, j->device);
+    bind_int(&q, 2, j->epoch);
+    bind_int(&q, 3, (int64_t)device_seq);
+    return read_entry(&q, out);
+}
+
+/* ---- what is told of a row ---- */
+
+static int64_t done_of(const struct judge *j, int64_t scope)
+{
+    for (size_t low = 0, high = j->done_count; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        if (j->dones[middle].scope == scope) {
+            return j->dones[middle].done;
+        }
+        if (j->dones[middle].scope < scope) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return 0;
+}
+
+/* Columns that this device and epoch wrote in earlier transactions: it has them, and what they were
+ * merged into stood in those verdicts. */
+static uint64_t own_earlier(const struct judge *j, const struct work_row *row, uint64_t among)
+{
+    uint64_t own = 0;
+    for (unsigned n = 0; n <= COLUMNS_MAX; n++) {
+        if ((among >> n & 1) != 0) {
+            const struct version *v = rowmeta_of(&row->meta, n);
+            bool earlier = v->seq != row->seq || !row->touched;
+            if (v->author == j->device && v->epoch == j->epoch && earlier) {
+                own |= UINT64_C(1) << n;
+            }
+        }
+    }
+    return own;
+}
+
+static uint64_t unseen_of(const struct judge *j, const struct work_row *row, bool rewritten)
+{
+    uint64_t visible = table_visible(row->table, j->permit->role, j->catalogue);
+    if (row->deleted_at == 0) {
+        visible &= ~UINT64_C(1);
+    }
+    if (row->fresh) {
+        return row->written & visible & ~row->stands;
+    }
+    uint64_t newer = rowmeta_newer(&row->meta, visible, done_of(j, row->scope));
+    return rewritten ? newer : newer & ~row->stands & ~own_earlier(j, row, newer);
+}
+
+static struct err tell_row(const struct judge *j, struct work *w, const struct work_row *row,
+                           bool rewritten, struct verdict_row *out)
+{
+    struct scope *scope = NULL;
+    struct err err = scope_get(w->st, row->scope, &scope);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    *out = (struct verdict_row){.table = row->table->number, .scope = scope->id, .seq = row->seq};
+    memcpy(out->id, row->id, sizeof out->id);
+    uint64_t unseen = unseen_of(j, row, rewritten);
+    if (unseen == 0) {
+        return err_ok();
+    }
+    out->unseen = arena_array(w->arena, (size_t)__builtin_popcountll(unseen), sizeof *out->unseen);
+    if (out->unseen == NULL) {
+        return err_make(ERR_LIMIT, 0, "tell_row");
+    }
+    for (unsigned n = 0; n <= COLUMNS_MAX; n++) {
+        if ((unseen >> n & 1) != 0) {
+            out->unseen[out->unseen_count++] = (struct cell){
+                .column = (uint8_t)n,
+                .value = n == COLUMN_DELETED ? value_int(row->deleted_at) : row->values[n]};
+        }
+    }
+    return err_ok();
+}
+
+struct err verdict_rows(const struct judge *j, struct work *w, struct work_row **rows, size_t count,
+                        bool rewritten, struct verdict *out)
+{
+    out->rows = arena_array(w->arena, count, sizeof *out->rows);
+    struct err err = out->rows == NULL ? err_make(ERR_LIMIT, 0, "verdict_rows") : err_ok();
+    for (size_t i = 0; i < count && err.code == ERR_OK; i++) {
+        err = tell_row(j, w, rows[i], rewritten, &out->rows[out->row_count++]);
+    }
+    return err;
+}
+
+/* ---- storing ---- */
+
+static struct err insert(struct judge *j, const struct verdict *v, const uint8_t identity[32],
+                         struct bytes body)
+{
+    struct stmt q;
+    struct err err = db_use(j->st->db,
+                            "INSERT INTO verdict (device, number, epoch, device_seq, identity,"
+                            " outcome, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                            &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, j->device);
+    bind_int(&q, 2, (int64_t)v->number);
+    bind_int(&q, 3, v->epoch);
+    bind_int(&q, 4, (int64_t)v->device_seq);
+    bind_blob(&q, 5, bytes_of(identity, 32));
+    bind_int(&q, 6, v->outcome);
+    bind_blob(&q, 7, body);
+    return db_step_done(&q, "verdict_insert");
+}
+
+static struct err drop(struct judge *j, uint64_t number)
+{
+    struct stmt q;
+    struct err err = db_use(j->st->db, "DELETE FROM verdict WHERE device = ?1 AND number = ?2", &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, j->device);
+    bind_int(&q, 2, (int64_t)number);
+    return db_step_done(&q, "verdict_drop");
+}
+
+struct err verdict_store(struct judge *j, const struct verdict *v, const uint8_t identity[32],
+                         uint64_t old)
+{
+    struct verdict copy = *v;
+    const struct message message = {.kind = MESSAGE_VERDICTS,
+                                    .verdicts = {.count = 1, .verdicts = &copy}};
+    struct buf body;
+    buf_init(&body, MESSAGE_BYTES_MAX);
+    struct err err = message_encode(&message, &body) == WIRE_OK
+                         ? err_ok()
+                         : err_make(ERR_LIMIT, 0, "verdict_store");
+    if (err.code == ERR_OK && old != 0) {
+        err = drop(j, old);
+    }
+    if (err.code == ERR_OK) {
+        err = insert(j, v, identity, buf_bytes(&body));
+    }
+    buf_release(&body);
+    return err;
+}
+
+struct err verdicts_acknowledge(struct store *st, uint32_t device, uint64_t from, uint64_t number)
+{
+    struct stmt q;
+    struct err err = db_use(st->db,
+                            "UPDATE verdict SET body = NULL"
+                            " WHERE device = ?1 AND number > ?2 AND number <= ?3",
+                            &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, device);
+    bind_int(&q, 2, (int64_t)from);
+    bind_int(&q, 3, (int64_t)number);
+    return db_step_done(&q, "verdicts_acknowledge");
+}
+
+struct err verdicts_each(struct store *st, uint32_t device, uint32_t epoch, uint64_t after,
+                         struct arena *arena,
+                         struct err (*each)(void *context, const struct verdict *v), void *context)
+{
+    struct stmt q;
+    struct err err = db_use(st->db,
+                            "SELECT body FROM verdict WHERE device = ?1 AND number > ?2"
+                            " AND epoch = ?3 AND body IS NOT NULL ORDER BY number",
+                            &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, device);
+    bind_int(&q, 2, (int64_t)after);
+    bind_int(&q, 3, epoch);
+    while (err.code == ERR_OK && db_step_row(&q)) {
+        struct message m;
+        size_t used = 0;
+        struct bytes body = arena_copy(arena, col_bytes(&q, 0));
+        if (body.at == NULL) {
+            err = err_make(ERR_LIMIT, 0, "verdicts_each");
+        } else if (message_decode(body, arena, &m, &used) != WIRE_OK ||
+                   m.kind != MESSAGE_VERDICTS || m.verdicts.count != 1) {
+            err = err_make(ERR_CORRUPT, 0, "verdicts_each");
+        } else {
+            err = each(context, &m.verdicts.verdicts[0]);
+        }
+    }
+    if (err.code == ERR_OK) {
+        return stmt_err(&q, "verdicts_each");
+    }
+    stmt_reset(&q);
+    return err;
+}

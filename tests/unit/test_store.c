@@ -1,0 +1,136 @@
+/* A store is founded, filled by the server's own writes, and admits devices. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/support/firm.h"
+
+static int set_up(void **state)
+{
+    *state = firm_new();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    firm_free(*state);
+    return 0;
+}
+
+static void a_person_gets_a_home_book(void **state)
+{
+    struct firm *f = *state;
+    struct permit permit;
+    firm_permit(f, f->ann, &permit);
+    assert_int_equal(permit.role, ROLE_REP);
+    struct scope_id book = {.kind = SCOPE_BOOK};
+    memcpy(book.id, f->ann_book, 16);
+    assert_non_null(permit_find(&permit, &book));
+    memcpy(book.id, f->bob_book, 16);
+    assert_null(permit_find(&permit, &book));
+    assert_int_equal(permit.scope_count, 4); /* company, user, private, book */
+}
+
+static void a_manager_holds_what_is_below(void **state)
+{
+    struct firm *f = *state;
+    struct permit permit;
+    firm_permit(f, f->meg, &permit);
+    struct scope_id id = {.kind = SCOPE_BOOK};
+    memcpy(id.id, f->bob_book, 16);
+    assert_non_null(permit_find(&permit, &id));
+    id.kind = SCOPE_USER;
+    memcpy(id.id, f->ann, 16);
+    assert_non_null(permit_find(&permit, &id));
+    id.kind = SCOPE_PRIVATE;
+    assert_null(permit_find(&permit, &id));
+    assert_true(permit_speaks_for(&permit, f->ann));
+    firm_permit(f, f->ann, &permit);
+    assert_false(permit_speaks_for(&permit, f->meg));
+}
+
+static void logins_are_unique(void **state)
+{
+    struct firm *f = *state;
+    uint8_t id[16];
+    assert_int_equal(firm_person(f, "ann", "rep", NULL, id).code, ERR_REFUSED);
+    assert_string_equal(f->why.code, "duplicate");
+    assert_string_equal(f->why.field, "person.login");
+}
+
+static void values_and_references_are_checked(void **state)
+{
+    struct firm *f = *state;
+    struct cell wrong = {.column = COLUMN_customer_kind, .value = value_text(bytes_text("friend"))};
+    assert_int_equal(firm_put(f, TABLE_customer, f->customer, &wrong, 1).code, ERR_INVALID);
+    uint8_t nobody[16] = {1};
+    struct cell lost[] = {
+        {.column = COLUMN_contact_customer_id, .value = value_blob(bytes_of(nobody, 16))},
+        {.column = COLUMN_contact_name, .value = value_text(bytes_text("Li"))}};
+    assert_int_equal(firm_put(f, TABLE_contact, nobody, lost, 2).code, ERR_REFUSED);
+    assert_string_equal(f->why.code, "not_found");
+    assert_string_equal(f->why.field, "contact.customer_id");
+}
+
+static void numbers_of_a_scope_rise(void **state)
+{
+    struct firm *f = *state;
+    struct cell name = {.column = COLUMN_customer_name, .value = value_text(bytes_text("One"))};
+    assert_int_equal(firm_put(f, TABLE_customer, f->customer, &name, 1).code, ERR_OK);
+    int64_t first = f->seq;
+    assert_int_equal(firm_put(f, TABLE_customer, f->customer, &name, 1).code, ERR_OK);
+    assert_int_equal(f->seq, first); /* nothing differed */
+    name.value = value_text(bytes_text("Two"));
+    assert_int_equal(firm_put(f, TABLE_customer, f->customer, &name, 1).code, ERR_OK);
+    assert_int_equal(f->seq, first + 1);
+    assert_int_equal(firm_count(f, "SELECT count(*) FROM customer WHERE no LIKE 'C-%'"), 2);
+}
+
+static void a_code_is_taken_once(void **state)
+{
+    struct firm *f = *state;
+    struct enrol request = {.secret = {9}, .public_key = {1}, .name = bytes_text("phone")};
+    struct enrolled first;
+    assert_int_equal(firm_enrol(f, f->ann, &request, &first).code, ERR_OK);
+    assert_int_equal(first.device_number, 1);
+    struct enrolled again; /* the answer was lost */
+    assert_int_equal(firm_take(f, &request, &again).code, ERR_OK);
+    assert_memory_equal(first.device, again.device, 16);
+    request.public_key[0] = 2;
+    assert_int_equal(firm_take(f, &request, &again).code, ERR_AUTH);
+    request.secret[0] = 8;
+    assert_int_equal(firm_take(f, &request, &again).code, ERR_AUTH);
+}
+
+static void a_revoked_device_is_known_as_such(void **state)
+{
+    struct firm *f = *state;
+    struct enrol request = {.secret = {9}, .public_key = {1}, .name = bytes_text("phone")};
+    struct enrolled who;
+    struct store_device device;
+    char keyid[SIGNATURE_KEYID_MAX + 1];
+    signature_keyid(request.public_key, keyid);
+    assert_int_equal(store_device_by_key(&f->store, keyid, &device).code, ERR_NOT_FOUND);
+    assert_int_equal(firm_enrol(f, f->ann, &request, &who).code, ERR_OK);
+    assert_int_equal(store_device_by_key(&f->store, keyid, &device).code, ERR_OK);
+    assert_false(device.revoked);
+    assert_int_equal(store_revoke(&f->store, who.device, f->host.wall_ms).code, ERR_OK);
+    assert_int_equal(store_device_by_key(&f->store, keyid, &device).code, ERR_OK);
+    assert_true(device.revoked);
+    assert_int_equal(store_revoke(&f->store, who.device, 1).code, ERR_NOT_FOUND);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_person_gets_a_home_book, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_manager_holds_what_is_below, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(logins_are_unique, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(values_and_references_are_checked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(numbers_of_a_scope_rise, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_code_is_taken_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_revoked_device_is_known_as_such, set_up, tear_down)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
