@@ -258,6 +258,35 @@ struct err server_write_delete(struct server_write *w, const struct table *t, co
     return err;
 }
 
+static struct err move_customer(struct server_write *w, struct work *work,
+                                const uint8_t customer[16], const uint8_t to_book[16],
+                                int64_t *rows)
+{
+    struct work_row *row = NULL;
+    struct work_row *book = NULL;
+    struct err err = work_find(work, catalogue_table(TABLE_customer), customer, &row);
+    if (err.code == ERR_OK) {
+        err = work_find(work, catalogue_table(TABLE_book), to_book, &book);
+    }
+    if (err.code == ERR_OK && (row == NULL || book == NULL || book->deleted_at != 0)) {
+        err = err_make(ERR_NOT_FOUND, 0, "move_customer");
+    }
+    if (err.code == ERR_OK) {
+        err = work_move_customer(work, row, to_book, rows);
+    }
+    return err.code == ERR_OK ? log_touched(w, work) : err;
+}
+
+struct err server_write_move(struct server_write *w, const uint8_t customer[16],
+                             const uint8_t to_book[16], int64_t *rows)
+{
+    struct work work;
+    work_begin(w, &work);
+    struct err err = move_customer(w, &work, customer, to_book, rows);
+    work_release(&work);
+    return err;
+}
+
 static struct err check_orders(struct server_write *w, struct complaint *why)
 {
     struct err err = err_ok();

@@ -1,0 +1,475 @@
+/* See download.h. A chunk merges the rows of all tables by their number and then groups them by
+ * table and set of columns, which is how they compress best. */
+#include "common/changelog/download.h"
+
+#include "common/changelog/chunk.h"
+#include "common/changelog/rowmeta.h"
+#include "common/changelog/store_internal.h"
+
+#define STEP_BYTES ((size_t)192 * 1024) /* packed bytes after which a step is enough */
+#define TABLES_MAX 64
+#define DEPARTURES_SQL                                                                             \
+    "SELECT seq, tbl, row FROM departure WHERE scope = ?1 AND seq > ?2 ORDER BY seq"
+
+enum pass_state { PASS_FRESH, PASS_RUNNING };
+
+struct pass { /* one scope's part of the download */
+    struct scope_id id;
+    int64_t no;
+    int64_t head;  /* of this snapshot */
+    bool is_new;   /* the device has no cursor for it */
+    bool is_reset; /* its columns changed: starts over with all of them */
+    struct cursor cursor;
+};
+
+struct source {                /* rows of one table, or departures, in rising order */
+    const struct table *table; /* NULL: departures */
+    struct stmt q;
+    int64_t seq;
+    bool live;
+};
+
+struct download {
+    struct store *st;
+    const struct permit *permit;
+    const struct download_params *params;
+    struct arena arena; /* lives as long as the download */
+    struct chunk chunk;
+    size_t leave_at; /* index in hello's cursors */
+    size_t pass_count;
+    size_t pass_at;
+    enum pass_state state;
+    struct pass *passes;
+    bool digest_sent;
+};
+
+/* ---- which scopes ---- */
+
+static const struct cursor *cursor_of(const struct hello *hello, const struct scope_id *id)
+{
+    for (size_t i = 0; i < hello->cursor_count; i++) {
+        if (hello->cursors[i].scope.kind == id->kind &&
+            memcmp(hello->cursors[i].scope.id, id->id, sizeof id->id) == 0) {
+            return &hello->cursors[i];
+        }
+    }
+    return NULL;
+}
+
+static uint64_t visible_before(const struct download *d, const struct table *t)
+{
+    const struct hello *hello = d->params->hello;
+    return table_visible(t, hello->mask, hello->cursors_under);
+}
+
+static uint64_t visible_now(const struct download *d, const struct table *t)
+{
+    return table_visible(t, d->permit->role, d->params->hello->catalogue);
+}
+
+/* Another role, or a newer catalogue, sees other columns of some table of this kind of scope. */
+static bool sees_otherwise(const struct download *d, enum scope_kind kind)
+{
+    for (size_t i = 0; i < catalogue_table_count(); i++) {
+        const struct table *t = catalogue_table_at(i);
+        if (table_lives_in(t, kind) && visible_before(d, t) != visible_now(d, t)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What the device says of its cursor is taken as far as it can be true. */
+static void start_cursor(struct pass *p, const struct cursor *said, bool otherwise)
+{
+    p->is_new = said == NULL;
+    p->cursor = (struct cursor){.scope = p->id};
+    if (said != NULL && said->done >= 0 && said->done <= p->head) {
+        p->cursor.done = said->done;
+        p->cursor.pos = said->pos >= said->done && said->pos <= p->head ? said->pos : said->done;
+        p->cursor.goal = said->goal > 0 && said->goal <= p->head ? said->goal : 0;
+    }
+    p->is_reset = otherwise && !p->is_new && p->cursor.done > 0;
+    if (p->is_reset) {
+        p->cursor.done = 0;
+        p->cursor.pos = 0;
+        p->cursor.goal = 0;
+    }
+    if (p->cursor.goal == 0) {
+        p->cursor.pos = p->cursor.done;
+    }
+}
+
+static struct err add_pass(struct download *d, const struct permit_scope *scope)
+{
+    struct pass *p = &d->passes[d->pass_count];
+    struct scope *stored = NULL;
+    struct err err = scope_get(d->st, scope->no, &stored);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    *p = (struct pass){.id = scope->id, .no = scope->no, .head = stored->counter};
+    start_cursor(p, cursor_of(d->params->hello, &scope->id),
+                 sees_otherwise(d, (enum scope_kind)scope->id.kind));
+    bool nothing = p->cursor.done == p->head && p->cursor.goal == 0;
+    d->pass_count += p->is_new || p->is_reset || !nothing;
+    return err_ok();
+}
+
+/* What every page needs first, what is large last. */
+static struct err add_passes(struct download *d)
+{
+    static const enum scope_kind order[] = {SCOPE_COMPANY, SCOPE_USER, SCOPE_PRIVATE,
+                                            SCOPE_TEAM,    SCOPE_BOOK, SCOPE_POOL};
+    struct err err = err_ok();
+    for (size_t k = 0; k < count_of(order); k++) {
+        for (size_t i = 0; i < d->permit->scope_count && err.code == ERR_OK; i++) {
+            const struct permit_scope *scope = &d->permit->scopes[i];
+            if (scope->id.kind == order[k] && scope->no != 0) {
+                err = add_pass(d, scope);
+            }
+        }
+    }
+    return err;
+}
+
+struct err download_new(struct store *st, const struct permit *permit,
+                        const struct download_params *params, struct download **out)
+{
+    struct download *d = calloc(1, sizeof *d);
+    if (d == NULL) {
+        return err_make(ERR_NOMEM, 0, "download_new");
+    }
+    d->st = st;
+    d->permit = permit;
+    d->params = params;
+    arena_init(&d->arena, (permit->scope_count + 64) * sizeof *d->passes + ((size_t)1 << 20));
+    chunk_init(&d->chunk);
+    d->passes = arena_array(&d->arena, permit->scope_count, sizeof *d->passes);
+    struct err err = d->passes == NULL ? err_make(ERR_NOMEM, 0, "download_new") : add_passes(d);
+    if (err.code != ERR_OK) {
+        download_free(d);
+        return err;
+    }
+    *out = d;
+    return err_ok();
+}
+
+void download_free(struct download *d)
+{
+    if (d != NULL) {
+        chunk_release(&d->chunk);
+        arena_release(&d->arena);
+        free(d);
+    }
+}
+
+/* ---- one row ---- */
+
+static bool is_own(const struct download *d, const struct version *v)
+{
+    return v != NULL && v->author == d->params->device && v->epoch == d->params->epoch;
+}
+
+/* A value that lost may stand in a column that this role doesn't see. */
+static uint64_t kept_mask(const struct download *d, const struct stmt *q, uint64_t mask)
+{
+    const struct table *t =
+        catalogue_table((uint16_t)col_int(q, ROWSQL_OWN + COLUMN_kept_value_table_no - 1));
+    unsigned column = (unsigned)col_int(q, ROWSQL_OWN + COLUMN_kept_value_column_no - 1);
+    bool seen = t != NULL && column <= COLUMNS_MAX && (visible_now(d, t) >> column & 1) != 0;
+    return seen ? mask
+                : mask & ~(UINT64_C(1) << COLUMN_kept_value_kept | UINT64_C(1)
+                                                                       << COLUMN_kept_value_winner);
+}
+
+struct picked { /* what of a row is sent */
+    uint64_t columns;
+    uint64_t erased; /* of them: no longer seen, sent as NULL */
+    bool whole;
+    bool skipped;
+};
+
+static struct err pick(struct download *d, const struct pass *p, const struct source *s,
+                       struct picked *out)
+{
+    struct row_meta meta;
+    const struct stmt *q = &s->q;
+    bool entered = col_int(q, ROWSQL_ENTERED) > p->cursor.done;
+    bool deleted = !col_is_null(q, ROWSQL_DELETED);
+    *out = (struct picked){.whole = entered && !deleted};
+    if (!rowmeta_read(col_bytes(q, ROWSQL_MADE), col_bytes(q, ROWSQL_COLS), &d->chunk.arena,
+                      &meta)) {
+        return err_make(d->chunk.arena.full ? ERR_LIMIT : ERR_CORRUPT, 0, "download_pick");
+    }
+    bool moved_in = col_int(q, ROWSQL_ENTERED) > meta.made.seq;
+    out->skipped = !(entered && moved_in) && !p->is_reset && !p->is_new &&
+                   is_own(d, rowmeta_at(&meta, s->seq));
+    if (deleted) {
+        out->columns = UINT64_C(1) << COLUMN_DELETED;
+        return err_ok();
+    }
+    uint64_t visible = visible_now(d, s->table) & ~(UINT64_C(1) << COLUMN_DELETED);
+    out->columns = entered ? visible : rowmeta_newer(&meta, visible, p->cursor.done);
+    if (!p->is_new) {
+        out->erased = visible_before(d, s->table) & ~visible_now(d, s->table);
+        out->columns |= out->erased;
+    }
+    if (s->table->number == TABLE_kept_value) {
+        out->columns = kept_mask(d, q, out->columns);
+    }
+    return err_ok();
+}
+
+static struct value value_of(const struct source *s, uint8_t column, const struct picked *picked)
+{
+    if (column == COLUMN_DELETED) {
+        return col_value(&s->q, ROWSQL_DELETED);
+    }
+    if ((picked->erased >> column & 1) != 0) {
+        return value_null();
+    }
+    const struct column *c = table_column(s->table, column);
+    return col_value(&s->q, (int)(ROWSQL_OWN + (c - s->table->columns)));
+}
+
+static struct err put_row(struct download *d, const struct pass *p, const struct source *s)
+{
+    struct picked picked;
+    struct err err = pick(d, p, s, &picked);
+    if (err.code != ERR_OK || picked.skipped) {
+        return err;
+    }
+    uint8_t id[16];
+    if (!col_id(&s->q, ROWSQL_ID, id)) {
+        return err_make(ERR_CORRUPT, 0, "download_put_row");
+    }
+    struct rows *group =
+        chunk_group(&d->chunk, &p->id, s->table->number, picked.columns, picked.whole);
+    struct row *row = group == NULL ? NULL : chunk_row(&d->chunk, group, id, s->seq);
+    bool room = row != NULL;
+    for (size_t i = 0; room && i < group->column_count; i++) {
+        row->values[i] = value_of(s, group->columns[i], &picked);
+        room = chunk_keep(&d->chunk, &row->values[i]);
+    }
+    return room ? err_ok() : err_make(ERR_LIMIT, 0, "download_put_row");
+}
+
+static struct err put_departure(struct download *d, const struct pass *p, const struct source *s)
+{
+    struct departure departure = {
+        .scope = p->id, .seq = s->seq, .table = (uint16_t)col_int(&s->q, 1)};
+    if (!col_id(&s->q, 2, departure.id)) {
+        return err_make(ERR_CORRUPT, 0, "download_put_departure");
+    }
+    return chunk_departure(&d->chunk, &departure) ? err_ok()
+                                                  : err_make(ERR_LIMIT, 0, "put_departure");
+}
+
+/* ---- a chunk: rows of one scope from `pos` on ---- */
+
+static void advance(struct source *s)
+{
+    s->live = db_step_row(&s->q);
+    if (s->live) {
+        s->seq = col_int(&s->q, s->table == NULL ? 0 : ROWSQL_SEQ);
+    }
+}
+
+static struct err open_source(struct download *d, const struct pass *p, const struct table *t,
+                              struct source *s)
+{
+    const char *sql = t == NULL ? DEPARTURES_SQL : rowsql_scan(&d->st->cache->sql, t);
+    *s = (struct source){.table = t};
+    struct err err =
+        sql == NULL ? err_make(ERR_NOMEM, 0, "open_source") : db_use(d->st->db, sql, &s->q);
+    if (err.code == ERR_OK) {
+        bind_int(&s->q, 1, p->no);
+        bind_int(&s->q, 2, p->cursor.pos);
+        advance(s);
+        err = stmt_err(&s->q, "open_source");
+    }
+    return err;
+}
+
+static struct err open_sources(struct download *d, const struct pass *p, struct source *sources,
+                               size_t *count)
+{
+    struct err err = err_ok();
+    *count = 0;
+    if (!p->is_new) { /* a scope that the device never held has nothing to leave it */
+        err = open_source(d, p, NULL, &sources[(*count)++]);
+    }
+    for (size_t i = 0; i < catalogue_table_count() && err.code == ERR_OK; i++) {
+        const struct table *t = catalogue_table_at(i);
+        if (table_lives_in(t, (enum scope_kind)p->id.kind)) {
+            assert(*count < TABLES_MAX);
+            err = open_source(d, p, t, &sources[(*count)++]);
+        }
+    }
+    return err;
+}
+
+static struct source *lowest(struct source *sources, size_t count)
+{
+    struct source *low = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (sources[i].live && (low == NULL || sources[i].seq < low->seq)) {
+            low = &sources[i];
+        }
+    }
+    return low;
+}
+
+static struct err fill_chunk(struct download *d, struct pass *p, bool *ended)
+{
+    struct source sources[TABLES_MAX];
+    size_t count = 0;
+    struct err err = open_sources(d, p, sources, &count);
+    *ended = false;
+    while (err.code == ERR_OK && !chunk_is_full(&d->chunk)) {
+        struct source *s = lowest(sources, count);
+        if (s == NULL) {
+            *ended = true;
+            break;
+        }
+        err = s->table == NULL ? put_departure(d, p, s) : put_row(d, p, s);
+        p->cursor.pos = s->seq;
+        if (err.code == ERR_OK) {
+            advance(s);
+            err = stmt_err(&s->q, "fill_chunk");
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (sources[i].live) {
+            stmt_reset(&sources[i].q);
+        }
+    }
+    return err;
+}
+
+/* ---- packing ---- */
+
+static struct err pack(struct packer *packer, const struct message *m, struct buf *out)
+{
+    return packer_put(packer, m, out) == WIRE_OK ? err_ok() : err_make(ERR_LIMIT, 0, "pack");
+}
+
+static struct err pack_checkpoint(struct packer *packer, const struct cursor *cursor,
+                                  struct buf *out)
+{
+    const struct message m = {.kind = MESSAGE_CHECKPOINT, .checkpoint = {.cursor = *cursor}};
+    return pack(packer, &m, out);
+}
+
+static struct err pack_chunk(struct download *d, struct packer *packer, struct buf *out)
+{
+    struct err err = err_ok();
+    for (struct chunk_group *g = d->chunk.groups; g != NULL && err.code == ERR_OK; g = g->next) {
+        const struct message m = {.kind = MESSAGE_ROWS, .rows = g->rows};
+        err = pack(packer, &m, out);
+    }
+    for (size_t i = 0; i < d->chunk.departure_count && err.code == ERR_OK; i++) {
+        const struct message m = {.kind = MESSAGE_DEPARTURE, .departure = d->chunk.departures[i]};
+        err = pack(packer, &m, out);
+    }
+    return err;
+}
+
+/* The device learns first that the scope begins, or begins anew: what it had then no longer counts
+ * as complete, even if the stream is cut right behind it. */
+static struct err begin_pass(struct pass *p, struct packer *packer, struct buf *out)
+{
+    if (p->cursor.goal == 0) {
+        p->cursor.goal = p->head;
+    }
+    if (p->is_new) {
+        const struct message m = {.kind = MESSAGE_SCOPE_ENTER, .scope = p->id};
+        return pack(packer, &m, out);
+    }
+    return p->is_reset ? pack_checkpoint(packer, &p->cursor, out) : err_ok();
+}
+
+static struct err step_pass(struct download *d, struct packer *packer, struct buf *out)
+{
+    struct pass *p = &d->passes[d->pass_at];
+    struct err err = err_ok();
+    bool ended = false;
+    if (d->state == PASS_FRESH) {
+        d->state = PASS_RUNNING;
+        err = begin_pass(p, packer, out);
+    }
+    chunk_clear(&d->chunk);
+    if (err.code == ERR_OK) {
+        err = fill_chunk(d, p, &ended);
+    }
+    if (err.code == ERR_OK) {
+        err = pack_chunk(d, packer, out);
+    }
+    if (ended) {
+        p->cursor.done = p->cursor.goal;
+        p->cursor.pos = p->cursor.goal;
+        p->cursor.goal = 0;
+        d->pass_at++;
+        d->state = PASS_FRESH;
+    }
+    return err.code == ERR_OK ? pack_checkpoint(packer, &p->cursor, out) : err;
+}
+
+static struct err step_leave(struct download *d, struct packer *packer, struct buf *out)
+{
+    const struct cursor *cursor = &d->params->hello->cursors[d->leave_at++];
+    if (permit_find(d->permit, &cursor->scope) != NULL) {
+        return err_ok();
+    }
+    const struct message m = {.kind = MESSAGE_SCOPE_LEAVE, .scope = cursor->scope};
+    return pack(packer, &m, out);
+}
+
+static struct err step_digest(struct download *d, struct packer *packer, struct buf *out)
+{
+    struct message m = {.kind = MESSAGE_DIGEST};
+    struct arena arena;
+    arena_init(&arena, (size_t)64 << 20);
+    struct err err = store_digest(d->st, d->params->device, &arena, &m.digest);
+    if (err.code == ERR_OK) {
+        err = pack(packer, &m, out);
+    }
+    arena_release(&arena);
+    d->digest_sent = true;
+    return err;
+}
+
+static struct err step_end(struct packer *packer, struct buf *out, bool *done)
+{
+    const struct message m = {.kind = MESSAGE_END};
+    struct err err = pack(packer, &m, out);
+    if (err.code == ERR_OK && packer_end(packer, out) != WIRE_OK) {
+        err = err_make(ERR_LIMIT, 0, "packer_end");
+    }
+    *done = true;
+    return err;
+}
+
+struct err download_step(struct download *d, struct packer *packer, struct buf *out, bool *done)
+{
+    const struct hello *hello = d->params->hello;
+    size_t before = out->size;
+    struct err err = err_ok();
+    *done = false;
+    while (err.code == ERR_OK && !*done && out->size - before < STEP_BYTES) {
+        if (d->leave_at < hello->cursor_count) {
+            err = step_leave(d, packer, out);
+        } else if (d->pass_at < d->pass_count) {
+            err = step_pass(d, packer, out);
+        } else if ((hello->flags & HELLO_DIGEST) != 0 && !d->digest_sent) {
+            err = step_digest(d, packer, out);
+        } else {
+            err = step_end(packer, out, done);
+        }
+    }
+    if (err.code == ERR_OK && !*done && packer_flush(packer, out) != WIRE_OK) {
+        err = err_make(ERR_LIMIT, 0, "packer_flush");
+    }
+    return err;
+}
