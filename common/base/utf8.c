@@ -121,3 +121,15 @@ bool utf8_to_nfc(struct bytes text, struct arena *arena, struct bytes *out)
     free((void *)(uintptr_t)nfc.at);
     return out->at != NULL;
 }
+
+int utf8_width(uint32_t point)
+{
+    return utf8proc_charwidth((utf8proc_int32_t)point);
+}
+
+bool utf8_is_invisible(uint32_t point)
+{
+    utf8proc_category_t kind = utf8proc_category((utf8proc_int32_t)point);
+    return kind == UTF8PROC_CATEGORY_CC || kind == UTF8PROC_CATEGORY_CF ||
+           kind == UTF8PROC_CATEGORY_ZL || kind == UTF8PROC_CATEGORY_ZP;
+}

@@ -14,5 +14,9 @@ size_t utf8_count(struct bytes text);
 bool utf8_is_nfc(struct bytes text);
 /* Valid text in NFC; `out` is `text` itself where it is already. False: not UTF-8, or no memory. */
 MUST_USE bool utf8_to_nfc(struct bytes text, struct arena *arena, struct bytes *out);
+/* Places that a code point takes on a terminal: 0, 1, or 2 for a Chinese character. */
+int utf8_width(uint32_t point);
+/* Controls, formats, line and paragraph ends: what acts on a screen instead of standing there. */
+bool utf8_is_invisible(uint32_t point);
 
 #endif

@@ -1,5 +1,5 @@
 /* The files of protocol/vectors/ are what the codec makes today, and what the codec reads from
- * them is what they say. Another program reads them in e2e/test_vectors.py. */
+ * them is what they say. Another program reads them in e2e/test_other_decoder.py. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,0 +1,370 @@
+/* See http.h. The easy interface is enough: one request runs at a time, and libcurl keeps the
+ * connection between them. Whoever needs to do two things at once ends one of them first. */
+#include "client/net/http.h"
+
+#include "client/net/session_cache.h"
+
+#include <curl/curl.h>
+#include <linux/tcp.h> /* the only header with the byte counters of TCP_INFO */
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SOCKETS_MAX     8
+#define IPPROTO_TCP_OWN 6 /* <netinet/in.h> would define struct tcp_info a second time */
+#define URL_BYTES_MAX   512
+
+struct http {
+    CURL *curl;
+    struct http_options options;
+    char server[URL_BYTES_MAX];
+    struct buf ca; /* the caller's, copied */
+    char session_path[4096];
+    struct session_cache sessions;
+    curl_socket_t sockets[SOCKETS_MAX]; /* open ones, to count their bytes */
+    size_t socket_count;
+    struct http_traffic closed; /* of sockets that are gone */
+};
+
+/* One request while it runs. */
+struct exchange {
+    struct http *http;
+    const struct http_request *request;
+    struct http_answer *answer;
+    struct err err; /* of what `received` said, or of an answer that can't be taken */
+    char content_type[64];
+};
+
+/* ---- bytes at the socket ---- */
+
+static void count_socket(curl_socket_t socket, struct http_traffic *sum)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    if (getsockopt(socket, IPPROTO_TCP_OWN, TCP_INFO, &info, &size) == 0) {
+        sum->up += (int64_t)info.tcpi_bytes_sent;
+        sum->down += (int64_t)info.tcpi_bytes_received;
+    }
+}
+
+static curl_socket_t on_open_socket(void *context, curlsocktype purpose,
+                                    struct curl_sockaddr *address)
+{
+    (void)purpose;
+    struct http *h = context;
+    curl_socket_t opened =
+        socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (opened != CURL_SOCKET_BAD && h->socket_count < SOCKETS_MAX) {
+        h->sockets[h->socket_count++] = opened;
+    }
+    return opened;
+}
+
+static int on_close_socket(void *context, curl_socket_t socket)
+{
+    struct http *h = context;
+    for (size_t i = 0; i < h->socket_count; i++) {
+        if (h->sockets[i] == socket) {
+            count_socket(socket, &h->closed);
+            h->sockets[i] = h->sockets[--h->socket_count];
+            break;
+        }
+    }
+    return close(socket);
+}
+
+struct http_traffic http_traffic(struct http *h)
+{
+    struct http_traffic sum = h->closed;
+    for (size_t i = 0; i < h->socket_count; i++) {
+        count_socket(h->sockets[i], &sum);
+    }
+    return sum;
+}
+
+/* ---- a connection ---- */
+
+static CURLcode on_ssl_context(CURL *curl, void *ssl_ctx, void *context)
+{
+    (void)curl;
+    struct http *h = context;
+    session_cache_attach(&h->sessions, ssl_ctx);
+    return CURLE_OK;
+}
+
+static int on_progress(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+                       curl_off_t up)
+{
+    (void)down_total, (void)down, (void)up_total, (void)up;
+    const struct http *h = context;
+    return h->options.cancelled != NULL && h->options.cancelled(h->options.context);
+}
+
+/* What holds for every request of this connection; an unknown option shows in `bad`. */
+static bool set_up(struct http *h)
+{
+    CURL *c = h->curl;
+    bool bad = false;
+#define SET(option, value) bad = curl_easy_setopt(c, option, value) != CURLE_OK || bad
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_PROTOCOLS_STR, "https");
+    SET(CURLOPT_PROXY, ""); /* a proxy that reads TLS is no server of ours, others see nothing */
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    SET(CURLOPT_FOLLOWLOCATION, 0L);
+    SET(CURLOPT_HTTP_CONTENT_DECODING, 0L); /* the session unpacks, with its own limits */
+    SET(CURLOPT_CONNECTTIMEOUT_MS, HTTP_CONNECT_TIMEOUT_MS);
+    SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
+    SET(CURLOPT_TCP_KEEPALIVE, 1L);
+    SET(CURLOPT_TCP_KEEPIDLE, 30L);
+    SET(CURLOPT_TCP_KEEPINTVL, 10L);
+    SET(CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    SET(CURLOPT_OPENSOCKETDATA, h);
+    SET(CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
+    SET(CURLOPT_CLOSESOCKETDATA, h);
+    SET(CURLOPT_NOPROGRESS, 0L);
+    SET(CURLOPT_XFERINFOFUNCTION, on_progress);
+    SET(CURLOPT_XFERINFODATA, h);
+    if (h->ca.size == 0) {
+        SET(CURLOPT_SSL_VERIFYPEER, 0L);
+        SET(CURLOPT_SSL_VERIFYHOST, 0L);
+    } else {
+        struct curl_blob ca = {.data = h->ca.at, .len = h->ca.size, .flags = CURL_BLOB_NOCOPY};
+        SET(CURLOPT_CAINFO_BLOB, &ca);
+        SET(CURLOPT_CAPATH, NULL);
+        SET(CURLOPT_SSL_CTX_FUNCTION, on_ssl_context);
+        SET(CURLOPT_SSL_CTX_DATA, h);
+        SET(CURLOPT_SSL_SESSIONID_CACHE, 0L); /* ours takes its place */
+    }
+#undef SET
+    return !bad;
+}
+
+struct err http_open(struct http **out, const struct http_options *options)
+{
+    *out = NULL;
+    struct http *h = calloc(1, sizeof *h);
+    if (h == NULL) {
+        return err_make(ERR_NOMEM, 0, "http_open");
+    }
+    h->options = *options;
+    buf_init(&h->ca, options->ca.size + 1);
+    buf_put(&h->ca, options->ca);
+    snprintf(h->server, sizeof h->server, "%s", options->server);
+    const char *file = options->session_file;
+    if (file != NULL) {
+        snprintf(h->session_path, sizeof h->session_path, "%s", file);
+        file = h->session_path;
+    }
+    session_cache_init(&h->sessions, file);
+    h->curl = curl_easy_init();
+    if (h->curl == NULL || h->ca.bad || !set_up(h)) {
+        http_close(h);
+        return err_make(ERR_NOMEM, 0, "http_open");
+    }
+    *out = h;
+    return err_ok();
+}
+
+void http_close(struct http *h)
+{
+    if (h != NULL) {
+        curl_easy_cleanup(h->curl); /* closes its sockets through on_close_socket */
+        buf_release(&h->ca);
+        free(h);
+    }
+}
+
+void http_answer_release(struct http_answer *answer)
+{
+    buf_release(&answer->fault);
+}
+
+/* ---- a request ---- */
+
+static bool is_http2(struct http *h)
+{
+    long version = 0;
+    return curl_easy_getinfo(h->curl, CURLINFO_HTTP_VERSION, &version) == CURLE_OK &&
+           version == CURL_HTTP_VERSION_2_0;
+}
+
+/* "application/cbor-seq", with or without parameters behind it. */
+static bool has_type(const struct exchange *x, const char *type)
+{
+    size_t size = strlen(type);
+    return strncasecmp(x->content_type, type, size) == 0 &&
+           (x->content_type[size] == 0 || x->content_type[size] == ';');
+}
+
+static struct err stranger(struct exchange *x, const char *where)
+{
+    x->answer->stranger = true;
+    return err_make(ERR_PROTOCOL, x->answer->status, where);
+}
+
+/* Decides on the first byte of a body whether it is for us at all. */
+static struct err check_answer(struct exchange *x)
+{
+    long status = 0;
+    curl_easy_getinfo(x->http->curl, CURLINFO_RESPONSE_CODE, &status);
+    x->answer->status = (int)status;
+    if (!is_http2(x->http)) {
+        return stranger(x, "http: not HTTP/2");
+    }
+    const char *type = status == 200 ? x->request->accepts : "application/cbor-seq";
+    if (type != NULL && !has_type(x, type)) {
+        return stranger(x, "http: content type");
+    }
+    return err_ok();
+}
+
+static size_t on_body(char *data, size_t one, size_t size, void *context)
+{
+    (void)one; /* libcurl promises 1 */
+    struct exchange *x = context;
+    struct bytes piece = bytes_of(data, size);
+    if (x->answer->status == 0) {
+        x->err = check_answer(x);
+    }
+    if (x->err.code == ERR_OK && x->answer->status == 200) {
+        x->err = x->request->received(x->request->context, piece);
+    } else if (x->err.code == ERR_OK) {
+        buf_put(&x->answer->fault, piece);
+        x->err = x->answer->fault.bad ? stranger(x, "http: long error") : err_ok();
+    }
+    return x->err.code == ERR_OK ? size : 0;
+}
+
+/* The value of a header line if its name is `name`, without white space around it. */
+static bool header_value(struct bytes line, const char *name, char *value, size_t size)
+{
+    size_t at = strlen(name);
+    if (line.size <= at || line.at[at] != ':' ||
+        strncasecmp((const char *)line.at, name, at) != 0) {
+        return false;
+    }
+    size_t end = line.size;
+    at++;
+    while (at < end && (line.at[at] == ' ' || line.at[at] == '\t')) {
+        at++;
+    }
+    while (end > at && (unsigned char)line.at[end - 1] <= ' ') {
+        end--;
+    }
+    snprintf(value, size, "%.*s", (int)(end - at), (const char *)line.at + at);
+    return true;
+}
+
+static size_t on_header(char *data, size_t one, size_t size, void *context)
+{
+    (void)one;
+    struct exchange *x = context;
+    struct bytes line = bytes_of(data, size);
+    char seconds[24];
+    if (header_value(line, "content-type", x->content_type, sizeof x->content_type)) {
+        return size;
+    }
+    if (header_value(line, "retry-after", seconds, sizeof seconds)) {
+        x->answer->retry_after_s = strtoll(seconds, NULL, 10);
+    }
+    return size;
+}
+
+static struct curl_slist *add_header(struct curl_slist *list, bool *bad, const char *name,
+                                     const char *value)
+{
+    char line[SIGNATURE_HEADER_MAX + 64];
+    snprintf(line, sizeof line, "%s: %s", name, value);
+    struct curl_slist *longer = curl_slist_append(list, line);
+    *bad = *bad || longer == NULL;
+    return longer ? longer : list;
+}
+
+/* libcurl's own Accept and Content-Type are left out: each costs bytes on every request. */
+static struct curl_slist *request_headers(const struct http_request *r, bool *bad)
+{
+    struct curl_slist *list = NULL;
+    list = add_header(list, bad, "accept", "");
+    if (r->body.size > 0) {
+        list = add_header(list, bad, "content-type", "application/cbor-seq");
+    }
+    if (r->packed) {
+        list = add_header(list, bad, "content-encoding", "zstd");
+    }
+    if (r->signature != NULL) {
+        if (r->signature->digest[0] != 0) {
+            list = add_header(list, bad, "content-digest", r->signature->digest);
+        }
+        list = add_header(list, bad, "signature-input", r->signature->input);
+        list = add_header(list, bad, "signature", r->signature->signature);
+    }
+    return list;
+}
+
+static struct err curl_err(CURLcode code)
+{
+    switch ((int)code) { /* an enum of a hundred, of which a few mean something to us */
+    case CURLE_OK:
+        return err_ok();
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+        return err_make(ERR_TLS, (int)code, "http");
+    case CURLE_OUT_OF_MEMORY:
+        return err_make(ERR_NOMEM, (int)code, "http");
+    case CURLE_ABORTED_BY_CALLBACK:
+        return err_make(ERR_CANCELLED, (int)code, "http");
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return err_make(ERR_INVALID, (int)code, "http");
+    default:
+        return err_make(ERR_NETWORK, (int)code, "http");
+    }
+}
+
+static CURLcode run_exchange(struct exchange *x, struct curl_slist *headers)
+{
+    CURL *c = x->http->curl;
+    const struct http_request *r = x->request;
+    char url[URL_BYTES_MAX + 64];
+    snprintf(url, sizeof url, "%s%s", x->http->server, r->path);
+    bool bad = false;
+#define SET(option, value) bad = curl_easy_setopt(c, option, value) != CURLE_OK || bad
+    if (strcmp(r->method, "POST") == 0) {
+        SET(CURLOPT_POSTFIELDS, (const char *)r->body.at);
+        SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.size);
+    } else {
+        SET(CURLOPT_HTTPGET, 1L);
+    }
+    SET(CURLOPT_URL, url);
+    SET(CURLOPT_HTTPHEADER, headers);
+    SET(CURLOPT_LOW_SPEED_TIME, r->lasting ? 0L : HTTP_STALL_TIMEOUT_S);
+    SET(CURLOPT_HEADERFUNCTION, on_header);
+    SET(CURLOPT_HEADERDATA, x);
+    SET(CURLOPT_WRITEFUNCTION, on_body);
+    SET(CURLOPT_WRITEDATA, x);
+#undef SET
+    return bad ? CURLE_OUT_OF_MEMORY : curl_easy_perform(c);
+}
+
+struct err http_send(struct http *h, const struct http_request *request, struct http_answer *answer)
+{
+    *answer = (struct http_answer){0};
+    buf_init(&answer->fault, HTTP_FAULT_BYTES_MAX);
+    struct exchange x = {.http = h, .request = request, .answer = answer};
+    bool bad = false;
+    struct curl_slist *headers = request_headers(request, &bad);
+    struct err err = curl_err(bad ? CURLE_OUT_OF_MEMORY : run_exchange(&x, headers));
+    curl_slist_free_all(headers);
+    if (x.err.code != ERR_OK) {
+        return x.err; /* what made us stop says more than that we did */
+    }
+    if (err.code == ERR_OK && answer->status == 0) {
+        err = check_answer(&x); /* an answer without a body */
+    }
+    if (err.code == ERR_TLS || err.cause == CURLE_SSL_CONNECT_ERROR) {
+        session_cache_forget(&h->sessions);
+    }
+    return err;
+}
