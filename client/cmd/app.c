@@ -99,7 +99,7 @@ enum exit_code report_complaint(const struct app *app, const struct complaint *w
     return EXIT_REFUSED;
 }
 
-enum exit_code report(const struct app *app, struct err err, const struct complaint *why)
+enum exit_code report_failure(const struct app *app, struct err err, const struct complaint *why)
 {
     if (why->code[0] == 0 || (err.code != ERR_INVALID && err.code != ERR_REFUSED)) {
         return report_error(app, err);

@@ -46,7 +46,7 @@ enum exit_code report_error(const struct app *app, struct err err);
 /* What is wrong with a value, by its stable code. */
 enum exit_code report_complaint(const struct app *app, const struct complaint *why);
 /* Complaint where `err` has one (ERR_INVALID is wrong usage), error else. */
-enum exit_code report(const struct app *app, struct err err, const struct complaint *why);
+enum exit_code report_failure(const struct app *app, struct err err, const struct complaint *why);
 
 /* Opens the replica; false: said why, `*code` is what to end with. */
 MUST_USE bool app_open(struct app *app, enum exit_code *code);

@@ -81,10 +81,14 @@ static struct err put_json(struct app *app, const struct search_hit *hits, size_
     return err;
 }
 
+/* The index is made by the first search on this device, and then only kept up. */
 static struct err refresh(struct app *app)
 {
     bool left = true;
-    struct err err = err_ok();
+    struct err err = db_begin(app->home.db, DB_LOCK_WRITE);
+    if (err.code == ERR_OK) {
+        err = db_end(app->home.db, search_setup(app->home.db));
+    }
     while (left && err.code == ERR_OK) {
         err = search_refresh(app->home.db, FIND_REFRESH_ROWS, &left);
     }

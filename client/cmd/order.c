@@ -123,6 +123,57 @@ static void say_total(const struct order_draft *d)
     buf_release(&tax);
 }
 
+/* ---- submit ---- */
+
+static bool is_draft(struct app *app, const uint8_t id[16], enum exit_code *code)
+{
+    const struct table *t = catalogue_table(TABLE_sales_order);
+    struct stored_row row;
+    struct err err = row_get(app->home.db, t, id, &app->arena, &row);
+    if (err.code != ERR_OK) {
+        *code = report_error(app, err);
+        return false;
+    }
+    struct bytes state = stored_value(&row, t, COLUMN_sales_order_submit_state)->b;
+    if (!bytes_equal(state, bytes_text("draft"))) {
+        warn(app, PHRASE_ORDER_SUBMITTED, NULL);
+        *code = EXIT_REFUSED;
+        return false;
+    }
+    return true;
+}
+
+static struct err submit(struct app *app, const uint8_t id[16], struct complaint *why)
+{
+    struct cell cells[] = {
+        {.column = COLUMN_sales_order_submit_state, .value = value_text(bytes_text("submitted"))},
+        {.column = COLUMN_sales_order_submitted_at, .value = value_int(moment_now(app).ms)},
+    };
+    struct err err = replica_begin(&app->home.replica, "order.submit");
+    if (err.code == ERR_OK) {
+        err = row_update(app->home.db, catalogue_table(TABLE_sales_order), id, cells,
+                         count_of(cells), why);
+        err = replica_end(&app->home.replica, err);
+    }
+    return err;
+}
+
+enum exit_code command_order_submit(struct app *app)
+{
+    enum exit_code code;
+    const struct table *t = catalogue_table(TABLE_sales_order);
+    struct complaint why = {0};
+    uint8_t id[16];
+    if (!app_open(app, &code) || !lookup_row(app, t, app->arguments.operands[0], id, &code) ||
+        !is_draft(app, id, &code)) {
+        return code;
+    }
+    struct err err = submit(app, id, &why);
+    return err.code == ERR_OK ? say_saved(app, t, id) : report_failure(app, err, &why);
+}
+
+/* ---- new ---- */
+
 enum exit_code command_order_new(struct app *app)
 {
     enum exit_code code;
@@ -150,54 +201,15 @@ enum exit_code command_order_new(struct app *app)
     uint8_t id[16];
     replica_new_id(&app->home.replica, id);
     struct err err = save_order(d, &f, id, &why);
+    if (err.code == ERR_OK && arguments_option(&app->arguments, "--submit") != NULL) {
+        err = submit(app, id, &why); /* its own transaction: what locks comes after the lines */
+    }
     if (err.code != ERR_OK) {
-        return report(app, err, &why);
+        return report_failure(app, err, &why);
     }
     code = say_saved(app, f.table, id);
     say_total(d);
     return code;
-}
-
-/* ---- submit ---- */
-
-static bool is_draft(struct app *app, const uint8_t id[16], enum exit_code *code)
-{
-    const struct table *t = catalogue_table(TABLE_sales_order);
-    struct stored_row row;
-    struct err err = row_get(app->home.db, t, id, &app->arena, &row);
-    if (err.code != ERR_OK) {
-        *code = report_error(app, err);
-        return false;
-    }
-    struct bytes state = stored_value(&row, t, COLUMN_sales_order_submit_state)->b;
-    if (!bytes_equal(state, bytes_text("draft"))) {
-        warn(app, PHRASE_ORDER_SUBMITTED, NULL);
-        *code = EXIT_REFUSED;
-        return false;
-    }
-    return true;
-}
-
-enum exit_code command_order_submit(struct app *app)
-{
-    enum exit_code code;
-    const struct table *t = catalogue_table(TABLE_sales_order);
-    struct complaint why = {0};
-    uint8_t id[16];
-    if (!app_open(app, &code) || !lookup_row(app, t, app->arguments.operands[0], id, &code) ||
-        !is_draft(app, id, &code)) {
-        return code;
-    }
-    struct cell cells[] = {
-        {.column = COLUMN_sales_order_submit_state, .value = value_text(bytes_text("submitted"))},
-        {.column = COLUMN_sales_order_submitted_at, .value = value_int(moment_now(app).ms)},
-    };
-    struct err err = replica_begin(&app->home.replica, "order.submit");
-    if (err.code == ERR_OK) {
-        err = row_update(app->home.db, t, id, cells, count_of(cells), &why);
-        err = replica_end(&app->home.replica, err);
-    }
-    return err.code == ERR_OK ? say_saved(app, t, id) : report(app, err, &why);
 }
 
 /* ---- list ---- */

@@ -42,5 +42,5 @@ enum exit_code command_pay(struct app *app)
         err = entry_insert(app, &now, &f, id, &why);
         err = replica_end(&app->home.replica, err);
     }
-    return err.code == ERR_OK ? say_saved(app, f.table, id) : report(app, err, &why);
+    return err.code == ERR_OK ? say_saved(app, f.table, id) : report_failure(app, err, &why);
 }

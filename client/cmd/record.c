@@ -48,7 +48,7 @@ enum exit_code command_new(struct app *app)
         err = entry_insert(app, &now, &fields, id, &why);
         err = replica_end(&app->home.replica, err);
     }
-    return err.code == ERR_OK ? say_saved(app, t, id) : report(app, err, &why);
+    return err.code == ERR_OK ? say_saved(app, t, id) : report_failure(app, err, &why);
 }
 
 /* The row that the first two operands name: TABLE ID. */
@@ -74,7 +74,7 @@ enum exit_code command_set(struct app *app)
         err = row_update(app->home.db, t, id, fields.cells, fields.count, &why);
         err = replica_end(&app->home.replica, err);
     }
-    return err.code == ERR_OK ? say_saved(app, t, id) : report(app, err, &why);
+    return err.code == ERR_OK ? say_saved(app, t, id) : report_failure(app, err, &why);
 }
 
 enum exit_code command_show(struct app *app)

@@ -118,7 +118,7 @@ enum exit_code command_visit_start(struct app *app)
         err = entry_insert(app, &now, &f, id, &why);
         err = replica_end(&app->home.replica, err);
     }
-    return err.code == ERR_OK ? say_saved(app, t, id) : report(app, err, &why);
+    return err.code == ERR_OK ? say_saved(app, t, id) : report_failure(app, err, &why);
 }
 
 /* ---- finish ---- */
@@ -181,7 +181,7 @@ enum exit_code command_visit_finish(struct app *app)
     if (err.code == ERR_OK) {
         err = save_finish(app, &open, &f, &why);
     }
-    return err.code == ERR_OK ? say_saved(app, f.table, open.id) : report(app, err, &why);
+    return err.code == ERR_OK ? say_saved(app, f.table, open.id) : report_failure(app, err, &why);
 }
 
 /* ---- log: a visit written down afterwards ---- */
@@ -244,7 +244,7 @@ enum exit_code command_visit_log(struct app *app)
     if (err.code == ERR_OK) {
         err = save_log(app, &began, &f, id, planned ? plan : NULL, &why);
     }
-    return err.code == ERR_OK ? say_saved(app, f.table, id) : report(app, err, &why);
+    return err.code == ERR_OK ? say_saved(app, f.table, id) : report_failure(app, err, &why);
 }
 
 /* ---- plan, list ---- */
@@ -280,7 +280,7 @@ enum exit_code command_visit_plan(struct app *app)
         err = entry_insert(app, &now, &f, id, &why);
         err = replica_end(&app->home.replica, err);
     }
-    return err.code == ERR_OK ? say_saved(app, f.table, id) : report(app, err, &why);
+    return err.code == ERR_OK ? say_saved(app, f.table, id) : report_failure(app, err, &why);
 }
 
 enum exit_code command_visit_list(struct app *app)
