@@ -17,7 +17,7 @@
 #include "protocol/codec.h"
 #include "protocol/signature.h"
 
-#define FILE_BYTES_MAX  ((size_t)256 * 1024 * 1024)
+#define FILE_BYTES_MAX  ((size_t)512 * 1024 * 1024)
 #define ARENA_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
 static void fail(const char *why)
