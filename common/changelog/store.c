@@ -10,8 +10,12 @@ extern const char embed_server_schema[];
 void store_forget(struct store *st)
 {
     struct store_cache *cache = st->cache;
-    memset(cache->scopes, 0, cache->scope_room * sizeof *cache->scopes);
-    memset(cache->authors, 0, cache->author_room * sizeof *cache->authors);
+    if (cache->scopes != NULL) { /* nothing was remembered yet otherwise */
+        memset(cache->scopes, 0, cache->scope_room * sizeof *cache->scopes);
+    }
+    if (cache->authors != NULL) {
+        memset(cache->authors, 0, cache->author_room * sizeof *cache->authors);
+    }
 }
 
 void store_refresh(struct store *st)
