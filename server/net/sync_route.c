@@ -63,30 +63,43 @@ static void answer_fault(struct sync_job *job)
     exchange_fault(job->exchange, status, &fault);
 }
 
-/* Streams what the session has; a device that left ends it. */
-static void answer(struct sync_job *job, struct store *reader)
+/* Streams what the session has; a device that left ends it. The first piece is read before the
+ * status goes out, so that a store that fails at once can still say so. */
+static struct err stream(struct sync_job *job, struct store *reader, struct buf *out, bool *started)
 {
     static const struct answer_head head = {
         .status = 200, .type = "application/cbor-seq", .encoding = "zstd"};
     struct exchange *x = job->exchange;
-    struct buf out;
-    buf_init(&out, MESSAGE_BYTES_MAX);
-    bool done = server_session_next(job->session) != SERVER_READ;
-    struct err err = exchange_start(x, &head);
-    while (err.code == ERR_OK && !done) {
-        buf_clear(&out);
-        err = server_session_read(job->session, reader, &out, &done);
-        if (err.code == ERR_OK && out.size > 0) {
-            err = exchange_write(x, buf_bytes(&out));
-            count_more(&job->service->counters->pulled_bytes, out.size);
+    struct err err = err_ok();
+    for (bool done = false; err.code == ERR_OK && !done;) {
+        buf_clear(out);
+        err = server_session_read(job->session, reader, out, &done);
+        if (err.code == ERR_OK && !*started) {
+            *started = true;
+            err = exchange_start(x, &head);
+        }
+        if (err.code == ERR_OK && out->size > 0) {
+            count_more(&job->service->counters->pulled_bytes, out->size);
+            err = exchange_write(x, buf_bytes(out));
         }
     }
+    return err;
+}
+
+static void answer(struct sync_job *job, struct store *reader)
+{
+    struct buf out;
+    bool started = false;
+    buf_init(&out, MESSAGE_BYTES_MAX);
+    struct err err = stream(job, reader, &out, &started);
     server_session_read_end(job->session, reader);
     buf_release(&out);
     if (err.code == ERR_OK) {
-        exchange_end(x);
+        exchange_end(job->exchange);
+    } else if (started) {
+        exchange_abort(job->exchange); /* a cut answer must not look like a whole one */
     } else {
-        exchange_abort(x); /* a cut answer must not look like a whole one */
+        service_fail(job->exchange, err);
     }
 }
 
@@ -98,10 +111,10 @@ static void on_answer(struct pool_job *read, struct store *reader)
         answer_fault(job);
         break;
     case SERVER_READ:
-    case SERVER_DONE:
         answer(job, reader);
         break;
     case SERVER_JUDGE:
+    case SERVER_DONE:
         service_fail(job->exchange, err_make(ERR_INTERNAL, 0, "on_answer"));
         break;
     }
@@ -137,7 +150,7 @@ static void on_judged(struct writer_job *write, struct err err)
         return;
     }
     count(&s->counters->sessions_failed);
-    if (job->session != NULL && server_session_next(job->session) == SERVER_FAULT) {
+    if (err.code == ERR_PROTOCOL || err.code == ERR_LIMIT) {
         answer_fault(job);
     } else {
         service_fail(job->exchange, err);
