@@ -30,12 +30,6 @@ struct freezer {
     size_t change_room;
 };
 
-/* A row's columns by number, and which of them are known. */
-struct columns {
-    uint64_t known;
-    struct value values[COLUMNS_MAX + 1];
-};
-
 static struct err no_memory(const struct freezer *f)
 {
     return err_make(f->arena.full ? ERR_LIMIT : ERR_NOMEM, 0, "freeze");
@@ -44,11 +38,11 @@ static struct err no_memory(const struct freezer *f)
 /* ---- what a row was at the transaction's end ---- */
 
 static struct err overlay_later(struct freezer *f, const struct outbox_entry *last,
-                                struct columns *end)
+                                struct outbox_old *end)
 {
     struct err err = err_ok();
     for (const struct outbox_entry *e = outbox_next(f->r, last);
-         e != NULL && err.code == ERR_OK && end->known != UINT64_MAX; e = outbox_next(f->r, e)) {
+         e != NULL && err.code == ERR_OK && end->cols != UINT64_MAX; e = outbox_next(f->r, e)) {
         struct outbox_old old;
         if (e->op == CHANGE_INSERT) {
             continue; /* behind a delete, which knew everything */
@@ -56,24 +50,24 @@ static struct err overlay_later(struct freezer *f, const struct outbox_entry *la
         err = outbox_old(f->r, e, &f->arena, &old);
         uint64_t told = e->op == CHANGE_DELETE ? UINT64_MAX : e->cols;
         for (unsigned c = 0; err.code == ERR_OK && c <= COLUMNS_MAX; c++) {
-            if ((told & ~end->known) >> c & 1) {
+            if ((told & ~end->cols) >> c & 1) {
                 end->values[c] = old.values[c];
             }
         }
-        end->known |= told;
+        end->cols |= told;
     }
     return err;
 }
 
 /* `*found` is false where nothing tells any more what the row was. */
 static struct err end_state(struct freezer *f, const struct table *t,
-                            const struct outbox_entry *last, struct columns *end, bool *found)
+                            const struct outbox_entry *last, struct outbox_old *end, bool *found)
 {
     struct stored_row row;
-    end->known = 0;
+    end->cols = 0;
     memset(end->values, 0, sizeof end->values);
     struct err err = overlay_later(f, last, end);
-    *found = end->known == UINT64_MAX;
+    *found = end->cols == UINT64_MAX;
     if (err.code != ERR_OK || *found) {
         return err;
     }
@@ -84,32 +78,8 @@ static struct err end_state(struct freezer *f, const struct table *t,
     *found = err.code == ERR_OK;
     for (size_t i = 0; err.code == ERR_OK && i < t->column_count; i++) {
         uint8_t c = t->columns[i].number;
-        if ((end->known >> c & 1) == 0) {
+        if ((end->cols >> c & 1) == 0) {
             end->values[c] = row.values[i];
-        }
-    }
-    return err;
-}
-
-/* What the columns were before the transaction touched them. */
-static struct err start_state(struct freezer *f, const struct outbox_entry *first,
-                              const struct outbox_entry *last, struct columns *start)
-{
-    struct err err = err_ok();
-    start->known = 0;
-    for (const struct outbox_entry *e = first; err.code == ERR_OK; e = outbox_next(f->r, e)) {
-        struct outbox_old old = {.cols = 0};
-        if (e->op != CHANGE_INSERT) {
-            err = outbox_old(f->r, e, &f->arena, &old);
-        }
-        for (unsigned c = 0; err.code == ERR_OK && c <= COLUMNS_MAX; c++) {
-            if ((old.cols & ~start->known) >> c & 1) {
-                start->values[c] = old.values[c];
-            }
-        }
-        start->known |= old.cols;
-        if (e == last) {
-            break;
         }
     }
     return err;
@@ -146,7 +116,7 @@ static struct change *add_change(struct freezer *f, const struct outbox_entry *e
 static struct err fold_insert(struct freezer *f, const struct table *t,
                               const struct outbox_entry *last)
 {
-    struct columns end;
+    struct outbox_old end;
     bool found = false;
     struct err err = end_state(f, t, last, &end, &found);
     if (err.code != ERR_OK || !found) {
@@ -177,29 +147,26 @@ static struct err column_base(struct freezer *f, const struct outbox_entry *firs
             return err;
         }
     }
-    const struct outbox_entry *e = outbox_of_row(f->r, first->table, first->id);
-    while (e->op == CHANGE_UPDATE && (e->cols >> column & 1) == 0) {
-        e = outbox_next(f->r, e); /* ends at `first` or behind it: that is where the column is */
-    }
-    *base = e->base;
+    *base = outbox_base(f->r, first->table, first->id, column);
     return err_ok();
 }
 
 static struct err fold_update(struct freezer *f, const struct table *t,
-                              const struct outbox_entry *first, const struct outbox_entry *last)
+                              const struct outbox_entry *first)
 {
-    struct columns start;
-    struct columns end;
+    const struct outbox_entry *last;
+    struct outbox_old start;
+    struct outbox_old end;
     int64_t bases[COLUMNS_MAX + 1];
     bool found = false;
-    struct err err = start_state(f, first, last, &start);
+    struct err err = outbox_start(f->r, first, &f->arena, &start, &last);
     if (err.code == ERR_OK) {
         err = end_state(f, t, last, &end, &found);
     }
     uint64_t changed = 0;
     for (size_t i = 0; i < t->column_count && err.code == ERR_OK && found; i++) {
         uint8_t c = t->columns[i].number;
-        if ((start.known >> c & 1) == 0) {
+        if ((start.cols >> c & 1) == 0) {
             if (first->op != CHANGE_DELETE) {
                 continue;
             }
@@ -265,16 +232,7 @@ static struct err fold_row(struct freezer *f, const struct outbox_entry *first)
     if (first->op == CHANGE_INSERT) {
         return deleted ? err_ok() : fold_insert(f, t, last);
     }
-    return deleted ? fold_delete(f, t, first, last) : fold_update(f, t, first, last);
-}
-
-static bool is_rows_first(const struct freezer *f, const struct outbox_entry *e)
-{
-    const struct outbox_entry *of_row = outbox_of_row(f->r, e->table, e->id);
-    while (of_row->tx < e->tx) {
-        of_row = outbox_next(f->r, of_row);
-    }
-    return of_row == e;
+    return deleted ? fold_delete(f, t, first, last) : fold_update(f, t, first);
 }
 
 static struct err read_written(struct freezer *f, int64_t tx)
@@ -340,7 +298,7 @@ static struct err freeze_one(struct freezer *f, const struct outbox_entry *entri
     f->tx = (struct transaction){.catalogue = f->catalogue};
     struct err err = read_written(f, tx);
     for (size_t i = 0; i < count && err.code == ERR_OK; i++) {
-        if (is_rows_first(f, &entries[i])) {
+        if (outbox_is_rows_first(f->r, &entries[i])) {
             err = fold_row(f, &entries[i]);
         }
     }

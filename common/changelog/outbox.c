@@ -212,6 +212,34 @@ uint64_t outbox_pending_columns(const struct replica *r, uint16_t table, const u
     return columns;
 }
 
+int64_t outbox_base(const struct replica *r, uint16_t table, const uint8_t id[16], uint8_t column)
+{
+    const struct outbox_entry *e = outbox_of_row(r, table, id);
+    while (e != NULL && e->op == CHANGE_UPDATE && (e->cols >> column & 1) == 0) {
+        e = outbox_next(r, e);
+    }
+    return e == NULL ? 0 : e->base;
+}
+
+bool outbox_changed_after(const struct replica *r, uint16_t table, const uint8_t id[16], int64_t tx,
+                          uint8_t column)
+{
+    const struct outbox_entry *e = outbox_of_row(r, table, id);
+    while (e != NULL && (e->tx <= tx || (e->op == CHANGE_UPDATE && (e->cols >> column & 1) == 0))) {
+        e = outbox_next(r, e);
+    }
+    return e != NULL;
+}
+
+bool outbox_is_rows_first(const struct replica *r, const struct outbox_entry *e)
+{
+    const struct outbox_entry *of_row = outbox_of_row(r, e->table, e->id);
+    while (of_row != NULL && of_row->tx < e->tx) {
+        of_row = outbox_next(r, of_row);
+    }
+    return of_row == e;
+}
+
 static bool old_decode(struct bytes in, bool with_scope, struct outbox_old *out)
 {
     size_t used = 0;
@@ -255,6 +283,33 @@ struct err outbox_old(struct replica *r, const struct outbox_entry *e, struct ar
     }
     return old_decode(old, e->op == CHANGE_DELETE, out) ? err_ok()
                                                         : err_make(ERR_CORRUPT, 0, "outbox_old");
+}
+
+struct err outbox_start(struct replica *r, const struct outbox_entry *first, struct arena *arena,
+                        struct outbox_old *out, const struct outbox_entry **last)
+{
+    struct err err = err_ok();
+    *out = (struct outbox_old){.cols = 0};
+    *last = first;
+    for (const struct outbox_entry *e = first;
+         e != NULL && e->tx == first->tx && err.code == ERR_OK; e = outbox_next(r, e)) {
+        struct outbox_old old = {.cols = 0};
+        *last = e;
+        if (e->op == CHANGE_INSERT) {
+            continue;
+        }
+        err = outbox_old(r, e, arena, &old);
+        for (unsigned c = 0; err.code == ERR_OK && c <= COLUMNS_MAX; c++) {
+            if ((old.cols & ~out->cols) >> c & 1) {
+                out->values[c] = old.values[c];
+            }
+        }
+        if (e->op == CHANGE_DELETE && out->scope.kind == VALUE_NULL) {
+            out->scope = old.scope;
+        }
+        out->cols |= old.cols;
+    }
+    return err;
 }
 
 struct err outbox_remove(struct replica *r, int64_t tx)

@@ -35,18 +35,32 @@ void outbox_reset(struct replica *r);
 const struct outbox_entry *outbox_of_row(const struct replica *r, uint16_t table,
                                          const uint8_t id[16]);
 const struct outbox_entry *outbox_next(const struct replica *r, const struct outbox_entry *e);
+/* Whether the entry is the first one of its row within its transaction. */
+bool outbox_is_rows_first(const struct replica *r, const struct outbox_entry *e);
 /* Entries from `tx` on, by rising key; `*count` reaches to the end. Gone ones have op 0. */
 const struct outbox_entry *outbox_from(const struct replica *r, int64_t tx, size_t *count);
 /* The columns of a row that show pending work: all, where it was inserted or deleted. */
 uint64_t outbox_pending_columns(const struct replica *r, uint16_t table, const uint8_t id[16]);
 
-/* The old values that an entry kept, decoded: `values[i]` belongs to the i-th bit of `cols`; a
- * delete's scope (its number, or NULL) comes apart. They live in `arena`. */
+/* The base of the earliest pending change of a column of the row; 0: there is none. */
+int64_t outbox_base(const struct replica *r, uint16_t table, const uint8_t id[16], uint8_t column);
+/* Whether a transaction behind `tx` has changed the column again. */
+bool outbox_changed_after(const struct replica *r, uint16_t table, const uint8_t id[16], int64_t tx,
+                          uint8_t column);
+
+/* Values by column number; those in `cols` are told, the others NULL. A delete's scope (its
+ * number, or NULL) comes apart. They live in the arena that was given. */
 struct outbox_old {
     uint64_t cols;
     struct value scope;
-    struct value values[COLUMNS_MAX + 1]; /* by column number; NULL where the bit isn't set */
+    struct value values[COLUMNS_MAX + 1];
 };
+/* What the columns were before the transaction of `first` touched the row; `first` is its first
+ * entry of the row. `*last` is its last one. */
+MUST_USE struct err outbox_start(struct replica *r, const struct outbox_entry *first,
+                                 struct arena *arena, struct outbox_old *out,
+                                 const struct outbox_entry **last);
+/* What one entry kept. */
 MUST_USE struct err outbox_old(struct replica *r, const struct outbox_entry *e, struct arena *arena,
                                struct outbox_old *out);
 

@@ -65,7 +65,8 @@ struct err under_get(struct db *db, uint16_t table, const uint8_t id[16], int co
 struct err under_base(struct db *db, uint16_t table, const uint8_t id[16], bool *found,
                       int64_t *base)
 {
-    static const char sql[] = "SELECT min(base) FROM under WHERE tbl = ?1 AND row = ?2";
+    static const char sql[] =
+        "SELECT min(base) FROM under WHERE tbl = ?1 AND row = ?2 AND col >= 0";
     struct stmt st;
     *found = false;
     struct err err = use_row(db, sql, table, id, &st);

@@ -1,0 +1,27 @@
+/* Frozen transactions: those that wait go out in order, judged ones stay until a backup of the
+ * server covers them. */
+#ifndef COMMON_CHANGELOG_SENT_H
+#define COMMON_CHANGELOG_SENT_H
+
+#include "common/changelog/replica.h"
+
+enum sent_state { SENT_WAITING, SENT_ACCEPTED, SENT_MERGED, SENT_PARKED, SENT_REFUSED };
+
+/* The next ones that wait for a verdict, behind local number `*after` (moved on): at most
+ * `tx_max` and about `bytes_max` in row form, but always one. They live in `arena`. */
+MUST_USE struct err sent_load(struct replica *r, uint32_t epoch, int64_t *after, size_t tx_max,
+                              size_t bytes_max, struct arena *arena, struct batch *out);
+MUST_USE struct err sent_waiting(struct replica *r, int64_t *count);
+/* The content of one, decoded into `arena`. ERR_NOT_FOUND: covered and gone, or never frozen. */
+MUST_USE struct err sent_transaction(struct db *db, int64_t tx, struct arena *arena,
+                                     struct transaction *out);
+
+/* Opens an epoch: what waits gets new numbers, in order, with its content untouched. Inside a
+ * local transaction. */
+MUST_USE struct err sent_renumber(struct replica *r, uint32_t epoch, const uint8_t token[16]);
+
+/* Backup marks of the server. Where one rose, judged transactions that are covered go. Inside a
+ * local transaction. */
+MUST_USE struct err sent_covered(struct replica *r, const struct cursor *marks, size_t count);
+
+#endif

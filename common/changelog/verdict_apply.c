@@ -1,0 +1,420 @@
+/* See verdict_apply.h. An accepted transaction gives its rows their number, together with what
+ * the sender hasn't seen of them; a refused one gives its rows back. Later edits that are still
+ * pending on the same rows keep lying on top. */
+#include "common/changelog/verdict_apply.h"
+
+#include "common/changelog/freeze.h"
+#include "common/changelog/outbox.h"
+#include "common/changelog/restore.h"
+#include "common/changelog/sent.h"
+#include "common/changelog/under.h"
+#include "protocol/codec.h"
+
+#define LOSERS_BYTES_MAX ((size_t)4 * 1024 * 1024)
+
+struct judging {
+    struct apply *a;
+    const struct verdict *verdict;
+    int64_t server_ms;
+    int64_t tx;
+    bool under_empty;
+};
+
+static struct err find_sent(struct judging *j, bool *waiting)
+{
+    static const char sql[] = "SELECT tx, state FROM sent WHERE epoch = ?1 AND device_seq = ?2";
+    struct stmt st;
+    *waiting = false;
+    struct err err = db_use(j->a->r->db, sql, &st);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&st, 1, j->verdict->epoch);
+    bind_int(&st, 2, (int64_t)j->verdict->device_seq);
+    if (db_step_row(&st)) {
+        j->tx = col_int(&st, 0);
+        *waiting = col_int(&st, 1) == SENT_WAITING || col_int(&st, 1) == SENT_PARKED;
+        stmt_reset(&st);
+    }
+    return stmt_err(&st, "verdicts_apply");
+}
+
+/* For each scope the highest number, to know when a backup covers the transaction. */
+static struct err put_numbers(struct judging *j, struct buf *out)
+{
+    int64_t numbers[16][2] = {{0}};
+    size_t count = 0;
+    struct err err = err_ok();
+    for (size_t i = 0; i < j->verdict->row_count && err.code == ERR_OK; i++) {
+        const struct verdict_row *row = &j->verdict->rows[i];
+        int64_t no = 0;
+        bool held = false;
+        size_t at = 0;
+        err = apply_scope(j->a, &row->scope, &no, &held);
+        while (at < count && numbers[at][0] != no) {
+            at++;
+        }
+        if (no == 0 || at == count_of(numbers)) {
+            continue; /* a scope that isn't held has no mark here */
+        }
+        count += at == count ? 1 : 0;
+        numbers[at][0] = no;
+        numbers[at][1] = row->seq > numbers[at][1] ? row->seq : numbers[at][1];
+    }
+    for (size_t i = 0; i < count * 2 && err.code == ERR_OK; i++) {
+        struct value v = value_int(numbers[i / 2][i % 2]);
+        err = value_encode(&v, out) == WIRE_OK ? err_ok() : err_make(ERR_NOMEM, 0, "verdict");
+    }
+    return err;
+}
+
+static struct err store_state(struct judging *j, enum sent_state state)
+{
+    static const char sql[] =
+        "UPDATE sent SET state = ?2, verdict = ?3, judged_at = ?4, rows = ?5 WHERE tx = ?1";
+    struct buf numbers;
+    struct stmt st;
+    buf_init(&numbers, 1024);
+    struct err err = put_numbers(j, &numbers);
+    if (err.code == ERR_OK) {
+        err = db_use(j->a->r->db, sql, &st);
+    }
+    if (err.code == ERR_OK) {
+        bind_int(&st, 1, j->tx);
+        bind_int(&st, 2, state);
+        bind_int(&st, 3, (int64_t)j->verdict->number);
+        bind_int(&st, 4, j->server_ms);
+        if (numbers.size > 0) {
+            bind_blob(&st, 5, buf_bytes(&numbers));
+        }
+        err = db_step_done(&st, "verdict");
+    }
+    buf_release(&numbers);
+    return err;
+}
+
+/* ---- inbox ---- */
+
+static void put_loser(struct buf *out, const struct loser *l)
+{
+    const struct value parts[] = {
+        value_int(l->table),
+        value_blob(bytes_of(l->id, sizeof l->id)),
+        value_int(l->column),
+        value_blob(bytes_of(l->kept_id, sizeof l->kept_id)),
+        l->kept,
+        l->winner,
+        value_blob(bytes_of(l->winner_person, sizeof l->winner_person)),
+        value_int(l->winner_at_ms),
+    };
+    for (size_t i = 0; i < count_of(parts); i++) {
+        out->bad |= value_encode(&parts[i], out) != WIRE_OK;
+    }
+}
+
+static struct err put_inbox(struct judging *j, const char *kind)
+{
+    static const char sql[] = "INSERT INTO inbox (tx, kind, code, field, detail, losers, at)"
+                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (tx) DO NOTHING";
+    const struct verdict *v = j->verdict;
+    struct buf losers;
+    struct stmt st;
+    buf_init(&losers, LOSERS_BYTES_MAX);
+    for (size_t i = 0; i < v->loser_count; i++) {
+        put_loser(&losers, &v->losers[i]);
+    }
+    struct err err = losers.bad ? err_make(ERR_NOMEM, 0, "inbox") : db_use(j->a->r->db, sql, &st);
+    if (err.code == ERR_OK) {
+        bind_int(&st, 1, j->tx);
+        bind_text(&st, 2, kind);
+        bind_text(&st, 3, v->code);
+        bind_text(&st, 4, v->field);
+        bind_text_bytes(&st, 5, v->detail.size > 0 ? v->detail : bytes_text(""));
+        if (losers.size > 0) {
+            bind_blob(&st, 6, buf_bytes(&losers));
+        }
+        bind_int(&st, 7, j->server_ms);
+        err = db_step_done(&st, "inbox");
+    }
+    buf_release(&losers);
+    return err;
+}
+
+/* ---- accepted, merged ---- */
+
+/* What lay below the transaction's columns is settled by its verdict, unless a later edit still
+ * covers them. */
+static struct err settle_below(struct judging *j, const struct outbox_entry *e)
+{
+    struct replica *r = j->a->r;
+    const struct table *t = catalogue_table(e->table);
+    struct err err = err_ok();
+    if (j->under_empty || t == NULL) {
+        return err;
+    }
+    if (e->op == CHANGE_DELETE && outbox_next(r, e) == NULL) {
+        return under_drop_row(r->db, e->table, e->id);
+    }
+    for (size_t i = 0; i < t->column_count && err.code == ERR_OK; i++) {
+        uint8_t c = t->columns[i].number;
+        bool mine = e->op != CHANGE_UPDATE || (e->cols >> c & 1) != 0;
+        if (mine && !outbox_changed_after(r, e->table, e->id, e->tx, c)) {
+            err = under_drop(r->db, e->table, e->id, c);
+        }
+    }
+    return err;
+}
+
+static bool names(const struct cell *cells, size_t count, uint8_t column)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (cells[i].column == column) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What the sender hasn't seen of a row; the winner of a conflict is part of it also where the
+ * device had met it before the verdict. */
+static struct err unseen_cells(struct judging *j, const struct table *t,
+                               const struct verdict_row *row, struct cell **out, size_t *count)
+{
+    const struct verdict *v = j->verdict;
+    *count = 0;
+    *out = arena_array(&j->a->arena, row->unseen_count + v->loser_count, sizeof **out);
+    if (*out == NULL) {
+        return err_make(ERR_NOMEM, 0, "verdict");
+    }
+    for (size_t i = 0; i < row->unseen_count; i++) {
+        if (table_column(t, row->unseen[i].column) != NULL) {
+            (*out)[(*count)++] = row->unseen[i];
+        }
+    }
+    for (size_t i = 0; i < v->loser_count; i++) {
+        const struct loser *l = &v->losers[i];
+        bool of_row = l->table == row->table && memcmp(l->id, row->id, sizeof l->id) == 0;
+        if (of_row && table_column(t, l->column) != NULL && !names(*out, *count, l->column)) {
+            (*out)[(*count)++] = (struct cell){.column = l->column, .value = l->winner};
+        }
+    }
+    return *count <= COLUMNS_MAX ? err_ok() : err_make(ERR_PROTOCOL, 0, "verdict: cells");
+}
+
+static bool deletes(const struct verdict_row *row)
+{
+    return row->unseen_count > 0 && row->unseen[0].column == COLUMN_DELETED &&
+           row->unseen[0].value.kind != VALUE_NULL;
+}
+
+static struct err lay_verdict_row(struct judging *j, const struct verdict_row *row)
+{
+    struct apply *a = j->a;
+    const struct table *t = catalogue_table(row->table);
+    int64_t scope = 0;
+    bool held = false;
+    bool missing = false; /* a delete's row, or one that left: nothing to do */
+    if (t == NULL) {
+        return err_make(ERR_PROTOCOL, row->table, "verdict: table");
+    }
+    struct err err = apply_scope(a, &row->scope, &scope, &held);
+    if (err.code != ERR_OK || !held || deletes(row)) {
+        return err.code != ERR_OK ? err : apply_drop(a, t, row->id);
+    }
+    bool pending = outbox_of_row(a->r, t->number, row->id) != NULL;
+    if (!pending && row->unseen_count == 0 && j->verdict->loser_count == 0) {
+        return lay_stamp(a->r->db, t, row->id, scope, row->seq, &missing);
+    }
+    struct cell *cells = NULL;
+    size_t count = 0;
+    err = unseen_cells(j, t, row, &cells, &count);
+    return err.code == ERR_OK
+               ? apply_row(a, t, row->id, false, cells, count, scope, row->seq, &missing)
+               : err;
+}
+
+/* Later edits that aren't frozen yet were made by somebody who saw what this transaction wrote. */
+static struct err rebase_later(struct judging *j, const struct verdict_row *row, int64_t frozen)
+{
+    struct replica *r = j->a->r;
+    struct err err = err_ok();
+    for (const struct outbox_entry *e = outbox_of_row(r, row->table, row->id);
+         e != NULL && err.code == ERR_OK; e = outbox_next(r, e)) {
+        if (e->tx > frozen && e->base < row->seq) {
+            err = outbox_rebase(r, e, row->seq);
+        }
+    }
+    return err;
+}
+
+/* A row that the transaction inserted but that the verdict doesn't tell of is in no scope of this
+ * device. */
+static struct err drop_untold(struct judging *j, const struct outbox_entry *e)
+{
+    const struct table *t = catalogue_table(e->table);
+    struct row_stamp stamp = {.found = false};
+    if (t == NULL || e->op != CHANGE_INSERT) {
+        return err_ok();
+    }
+    struct err err = lay_stamp_of(j->a->r->db, t, e->id, &stamp);
+    bool untold = stamp.found && stamp.seq == 0;
+    return err.code == ERR_OK && untold ? apply_drop(j->a, t, e->id) : err;
+}
+
+static struct err accept(struct judging *j)
+{
+    struct replica *r = j->a->r;
+    int64_t frozen = 0;
+    size_t count = 0;
+    const struct outbox_entry *e = outbox_from(r, j->tx, &count);
+    size_t mine = 0;
+    struct err err = err_ok();
+    while (mine < count && e[mine].tx == j->tx) {
+        mine++;
+    }
+    for (size_t i = 0; i < mine && err.code == ERR_OK; i++) {
+        err = settle_below(j, &e[i]);
+    }
+    struct outbox_entry *copies = arena_array(&j->a->arena, mine, sizeof *copies);
+    if (copies == NULL) {
+        return err_make(ERR_NOMEM, 0, "verdict");
+    }
+    if (mine > 0) {
+        memcpy(copies, e, mine * sizeof *copies); /* the index may move while rows are laid */
+    }
+    if (err.code == ERR_OK) {
+        err = outbox_remove(r, j->tx);
+    }
+    for (size_t i = 0; i < j->verdict->row_count && err.code == ERR_OK; i++) {
+        err = lay_verdict_row(j, &j->verdict->rows[i]);
+    }
+    for (size_t i = 0; i < mine && err.code == ERR_OK && j->verdict->row_count < mine; i++) {
+        err = drop_untold(j, &copies[i]);
+    }
+    if (err.code == ERR_OK) {
+        err = db_one_int(r->db, "SELECT coalesce(max(tx), 0) FROM sent", &frozen);
+    }
+    for (size_t i = 0; i < j->verdict->row_count && err.code == ERR_OK; i++) {
+        err = rebase_later(j, &j->verdict->rows[i], frozen);
+    }
+    return err;
+}
+
+/* ---- refused ---- */
+
+/* Work on rows that are given back must have its values and its predecessors first. */
+static struct err freeze_later(struct judging *j, const struct outbox_entry *e, size_t mine)
+{
+    struct replica *r = j->a->r;
+    int64_t frozen = 0;
+    struct err err = db_one_int(r->db, "SELECT coalesce(max(tx), 0) FROM sent", &frozen);
+    for (size_t i = 0; i < mine && err.code == ERR_OK; i++) {
+        for (const struct outbox_entry *later = outbox_next(r, &e[i]); later != NULL;
+             later = outbox_next(r, later)) {
+            if (later->tx > frozen) {
+                return freeze_all(r);
+            }
+        }
+    }
+    return err;
+}
+
+static struct err refuse(struct judging *j)
+{
+    struct replica *r = j->a->r;
+    size_t count = 0;
+    size_t mine = 0;
+    const struct outbox_entry *e = outbox_from(r, j->tx, &count);
+    while (mine < count && e[mine].tx == j->tx) {
+        mine++;
+    }
+    struct err err = freeze_later(j, e, mine);
+    e = outbox_from(r, j->tx, &count);
+    for (size_t i = 0; i < mine && err.code == ERR_OK; i++) {
+        if (outbox_is_rows_first(r, &e[i])) {
+            err = restore_row(j->a, &e[i]);
+        }
+    }
+    return err.code == ERR_OK ? outbox_remove(r, j->tx) : err;
+}
+
+/* ---- all ---- */
+
+static struct err judge(struct judging *j, struct verdict_tally *tally)
+{
+    bool held = strcmp(j->verdict->code, "held") == 0;
+    enum sent_state state = SENT_WAITING;
+    const char *kind = NULL;
+    struct err err = err_ok();
+    switch ((enum outcome)j->verdict->outcome) {
+    case OUTCOME_ACCEPTED:
+        state = SENT_ACCEPTED;
+        tally->accepted++;
+        err = accept(j);
+        break;
+    case OUTCOME_MERGED:
+        state = SENT_MERGED;
+        kind = "merged";
+        tally->merged++;
+        err = accept(j);
+        break;
+    case OUTCOME_PARKED: /* stays pending; a later number decides */
+        state = SENT_PARKED;
+        tally->parked++;
+        break;
+    case OUTCOME_REFUSED:
+        state = SENT_REFUSED;
+        kind = held ? "held" : "refused";
+        tally->refused++;
+        err = refuse(j);
+        break;
+    }
+    if (err.code == ERR_OK && kind != NULL) {
+        err = put_inbox(j, kind);
+    }
+    return err.code == ERR_OK ? store_state(j, state) : err;
+}
+
+static struct err seen_number(struct replica *r, uint64_t *out)
+{
+    int64_t seen = 0;
+    struct err err = db_one_int(r->db, "SELECT verdict_seen FROM device_state", &seen);
+    *out = (uint64_t)seen;
+    return err;
+}
+
+static struct err store_seen(struct replica *r, uint64_t number)
+{
+    static const char sql[] = "UPDATE device_state SET verdict_seen = ?1";
+    struct stmt st;
+    struct err err = db_use(r->db, sql, &st);
+    if (err.code == ERR_OK) {
+        bind_int(&st, 1, (int64_t)number);
+        err = db_step_done(&st, "verdict_seen");
+    }
+    return err;
+}
+
+struct err verdicts_apply(struct apply *a, const struct verdicts *verdicts, int64_t server_ms,
+                          struct verdict_tally *tally)
+{
+    uint64_t seen = 0;
+    struct err err = seen_number(a->r, &seen);
+    for (size_t i = 0; i < verdicts->count && err.code == ERR_OK; i++) {
+        struct judging j = {.a = a, .verdict = &verdicts->verdicts[i], .server_ms = server_ms};
+        bool waiting = false;
+        if (j.verdict->number <= seen) {
+            continue;
+        }
+        arena_clear(&a->arena);
+        err = find_sent(&j, &waiting);
+        if (err.code == ERR_OK && waiting) {
+            err = under_is_empty(a->r->db, &j.under_empty);
+        }
+        if (err.code == ERR_OK && waiting) {
+            err = judge(&j, tally);
+        }
+        seen = j.verdict->number;
+    }
+    return err.code == ERR_OK ? store_seen(a->r, seen) : err;
+}

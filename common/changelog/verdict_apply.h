@@ -1,0 +1,17 @@
+/* Verdicts: what the server decided about the work that this device sent. One message of them is
+ * one local transaction: outbox rows go, tables and inbox follow, and the highest number seen
+ * rises. A number already seen is passed over, so that answers may be lost and repeated. */
+#ifndef COMMON_CHANGELOG_VERDICT_APPLY_H
+#define COMMON_CHANGELOG_VERDICT_APPLY_H
+
+#include "common/changelog/apply.h"
+
+struct verdict_tally {
+    int64_t accepted, merged, parked, refused;
+};
+
+/* Between apply_begin and apply_end. `server_ms` is the answer's. */
+MUST_USE struct err verdicts_apply(struct apply *a, const struct verdicts *verdicts,
+                                   int64_t server_ms, struct verdict_tally *tally);
+
+#endif

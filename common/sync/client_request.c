@@ -1,0 +1,220 @@
+/* See client_request.h. Whether all fits is known only once it is packed, but hello stands first:
+ * where it doesn't fit, the request is packed again with HELLO_MORE. */
+#include "common/sync/client_request.h"
+
+#include "common/changelog/apply.h"
+#include "common/changelog/freeze.h"
+#include "common/changelog/outbox.h"
+#include "common/changelog/sent.h"
+
+#define REQUEST_ARENA_MAX (8 * TX_BYTES_MAX)
+#define BATCH_BYTES       ((size_t)512 * 1024) /* of row form, in one message */
+#define ROOM_LEFT_OVER    ((size_t)16 * 1024)  /* below it no further batch is begun */
+
+void client_request_init(struct client_request *q, struct replica *r)
+{
+    *q = (struct client_request){.r = r};
+    arena_init(&q->arena, REQUEST_ARENA_MAX);
+    buf_init(&q->body, PUSH_PLAIN_BYTES_MAX);
+}
+
+void client_request_release(struct client_request *q)
+{
+    arena_release(&q->arena);
+    buf_release(&q->body);
+}
+
+/* Most syncs find nothing new, and then write nothing. */
+static struct err freeze(struct client_request *q)
+{
+    int64_t some = 0;
+    struct err err = db_one_int(q->r->db,
+                                "SELECT coalesce((SELECT max(tx) FROM outbox), 0) >"
+                                " coalesce((SELECT max(tx) FROM sent), 0)",
+                                &some);
+    if (err.code != ERR_OK || some == 0) {
+        return err;
+    }
+    err = db_begin(q->r->db, DB_LOCK_WRITE);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    err = db_end(q->r->db, freeze_all(q->r));
+    if (err.code != ERR_OK) {
+        outbox_reset(q->r);
+    }
+    return err;
+}
+
+static struct err read_cursors(struct client_request *q, struct hello *hello)
+{
+    static const char sql[] = "SELECT s.kind, s.id, c.done, c.pos, c.goal FROM scope s"
+                              " JOIN cursor c ON c.scope = s.no WHERE s.held = 1 ORDER BY s.no";
+    struct stmt st;
+    hello->cursors = arena_array(&q->arena, SCOPES_MAX, sizeof *hello->cursors);
+    if (hello->cursors == NULL) {
+        return err_make(ERR_NOMEM, 0, "client_request");
+    }
+    struct err err = db_use(q->r->db, sql, &st);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    while (hello->cursor_count < SCOPES_MAX && db_step_row(&st)) {
+        struct cursor *c = &hello->cursors[hello->cursor_count++];
+        *c = (struct cursor){.scope = {.kind = (uint8_t)col_int(&st, 0)},
+                             .done = col_int(&st, 2),
+                             .pos = col_int(&st, 3),
+                             .goal = col_int(&st, 4)};
+        (void)col_id(&st, 1, c->scope.id);
+    }
+    stmt_reset(&st);
+    return stmt_err(&st, "client_request");
+}
+
+static struct err read_state(struct client_request *q, struct hello *hello)
+{
+    static const char sql[] = "SELECT epoch, token, timeline, timeline_id, verdict_seen, mask,"
+                              " cursors_under FROM device_state";
+    struct stmt st;
+    struct err err = db_use(q->r->db, sql, &st);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    if (!db_step_row(&st)) {
+        err = stmt_err(&st, "client_request");
+        return err.code != ERR_OK ? err : err_make(ERR_CORRUPT, 0, "client_request");
+    }
+    hello->epoch = (uint32_t)col_int(&st, 0);
+    hello->timeline.counter = (uint32_t)col_int(&st, 2);
+    bool whole = col_id(&st, 1, hello->token) && col_id(&st, 3, hello->timeline.id);
+    hello->verdict_seen = (uint64_t)col_int(&st, 4);
+    hello->mask = (uint32_t)col_int(&st, 5);
+    hello->cursors_under = (uint32_t)col_int(&st, 6);
+    stmt_reset(&st);
+    return whole ? err_ok() : err_make(ERR_CORRUPT, 0, "client_request: state");
+}
+
+static struct err make_hello(struct client_request *q, struct hello *hello)
+{
+    struct clocks now = {0};
+    q->r->host.now(q->r->host.context, &now);
+    *hello = (struct hello){.protocol = PROTOCOL_VERSION,
+                            .catalogue = CATALOGUE_VERSION,
+                            .wall_ms = now.wall_ms,
+                            .mono_ms = now.mono_ms};
+    memcpy(hello->boot, now.boot, sizeof hello->boot);
+    memcpy(hello->device, q->r->device, sizeof hello->device);
+    struct err err = read_state(q, hello);
+    q->epoch = hello->epoch;
+    q->timeline = hello->timeline;
+    return err.code == ERR_OK ? read_cursors(q, hello) : err;
+}
+
+static struct err wire(enum wire_error e)
+{
+    switch (e) {
+    case WIRE_OK:
+        return err_ok();
+    case WIRE_LIMIT:
+        return err_make(ERR_LIMIT, 0, "client_request");
+    case WIRE_NOMEM:
+        return err_make(ERR_NOMEM, 0, "client_request");
+    case WIRE_MORE:
+    case WIRE_MALFORMED:
+        break;
+    }
+    return err_make(ERR_INTERNAL, (int)e, "client_request");
+}
+
+struct filling {
+    int64_t after; /* local number of the last transaction put in */
+    size_t count;
+    size_t plain;
+};
+
+/* Batches until the request is full or nothing waits. */
+static struct err pack_batches(struct client_request *q, struct packer *packer,
+                               const struct client_request_options *o, struct filling *f)
+{
+    struct err err = err_ok();
+    for (;;) {
+        size_t room = o->bytes_max > q->body.size ? o->bytes_max - q->body.size : 0;
+        size_t bytes = room > ROOM_LEFT_OVER ? room - ROOM_LEFT_OVER : 0;
+        bytes = bytes < BATCH_BYTES ? bytes : BATCH_BYTES;
+        bool full = f->count >= o->tx_max || f->plain + bytes > PUSH_PLAIN_BYTES_MAX - TX_BYTES_MAX;
+        if (f->count > 0 && (full || bytes < ROOM_LEFT_OVER)) {
+            return err;
+        }
+        struct message m = {.kind = MESSAGE_BATCH};
+        arena_clear(&q->arena);
+        err =
+            sent_load(q->r, q->epoch, &f->after, o->tx_max - f->count, bytes, &q->arena, &m.batch);
+        if (err.code != ERR_OK || m.batch.count == 0) {
+            return err;
+        }
+        q->fresh += f->after > q->sent_to ? (int64_t)m.batch.count : 0;
+        f->count += m.batch.count;
+        f->plain += bytes;
+        err = wire(packer_put(packer, &m, &q->body));
+        if (err.code == ERR_OK) {
+            err = wire(packer_flush(packer, &q->body)); /* so that the size so far is known */
+        }
+        if (err.code != ERR_OK) {
+            return err;
+        }
+    }
+}
+
+static struct err pack(struct client_request *q, const struct client_request_options *o,
+                       struct filling *f)
+{
+    struct message hello = {.kind = MESSAGE_HELLO};
+    const struct message end = {.kind = MESSAGE_END};
+    struct packer *packer = packer_new(o->level);
+    if (packer == NULL) {
+        return err_make(ERR_NOMEM, 0, "client_request");
+    }
+    *f = (struct filling){.after = 0};
+    q->fresh = 0;
+    buf_clear(&q->body);
+    arena_clear(&q->arena);
+    struct err err = make_hello(q, &hello.hello);
+    hello.hello.flags = q->more ? HELLO_MORE : o->digest ? HELLO_DIGEST : 0;
+    if (err.code == ERR_OK) {
+        err = wire(packer_put(packer, &hello, &q->body));
+    }
+    if (err.code == ERR_OK) {
+        err = pack_batches(q, packer, o, f);
+    }
+    if (err.code == ERR_OK) {
+        err = wire(packer_put(packer, &end, &q->body));
+    }
+    if (err.code == ERR_OK) {
+        err = wire(packer_end(packer, &q->body));
+    }
+    packer_free(packer);
+    return err;
+}
+
+struct err client_request_build(struct client_request *q, const struct client_request_options *o)
+{
+    int64_t waiting = 0;
+    struct filling f = {0};
+    struct err err = freeze(q);
+    if (err.code == ERR_OK) {
+        err = sent_waiting(q->r, &waiting);
+    }
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    q->more = waiting > (int64_t)o->tx_max;
+    err = pack(q, o, &f);
+    if (err.code == ERR_OK && !q->more && (int64_t)f.count < waiting) {
+        q->more = true;
+        err = pack(q, o, &f);
+    }
+    if (err.code == ERR_OK && f.after > q->sent_to) {
+        q->sent_to = f.after;
+    }
+    return err;
+}

@@ -1,0 +1,32 @@
+/* One request of a sync: hello, waiting transactions, end; packed. */
+#ifndef COMMON_SYNC_CLIENT_REQUEST_H
+#define COMMON_SYNC_CLIENT_REQUEST_H
+
+#include "common/changelog/replica.h"
+#include "protocol/codec.h"
+
+struct client_request_options {
+    uint32_t tx_max;
+    size_t bytes_max;
+    int level;
+    bool digest; /* asks for it, with the last request */
+};
+
+struct client_request {
+    struct replica *r;
+    struct arena arena;
+    struct buf body;
+    int64_t sent_to; /* local number of the last transaction ever put into a request */
+    int64_t fresh;   /* transactions in `body` that weren't in an earlier one */
+    bool more;       /* another request must follow; this one gets verdicts alone */
+    uint32_t epoch;  /* what hello says */
+    struct timeline timeline;
+};
+
+void client_request_init(struct client_request *q, struct replica *r);
+void client_request_release(struct client_request *q);
+/* Freezes what was captured, and packs as much of what waits as fits. */
+MUST_USE struct err client_request_build(struct client_request *q,
+                                         const struct client_request_options *o);
+
+#endif

@@ -1,0 +1,547 @@
+/* See client_session.h.
+ *
+ *               request built                 ANSWER
+ *     READY ───────────────────► SENDING ─────────────────► RECEIVING
+ *       ▲  ▲                        │                           │ END
+ *       │  └── 413: smaller ────────┤                           ▼
+ *       └──────── more to send ─────┼────────────────────── ENDING ───► DONE
+ *                                   └── anything wrong ──► FAILED
+ *
+ * SENDING waits for the shell to bring the answer's first message; RECEIVING for all the others;
+ * ENDING for the shell to say that the stream ended as it should. Only DONE and FAILED wait for
+ * nothing. What has arrived whole, up to a checkpoint, is kept whatever comes after it. */
+#include "common/sync/client_session.h"
+
+#include "common/base/hlc.h"
+#include "common/changelog/apply.h"
+#include "common/changelog/digest.h"
+#include "common/changelog/sent.h"
+#include "common/changelog/verdict_apply.h"
+#include "common/sync/client_chunk.h"
+#include "common/sync/client_request.h"
+
+#define REQUESTS_MAX     4096 /* of one sync: 40 million transactions */
+#define EPOCHS_MAX       3    /* opened by one sync */
+#define DOWNLOAD_MAX     ((size_t)16 * 1024 * 1024 * 1024)
+#define DIGEST_ARENA_MAX ((size_t)64 * 1024 * 1024)
+#define PUSH_BYTES_FLOOR ((size_t)32 * 1024)
+
+#define CLIENT_STATES(X)                                                                           \
+    X(READY, TO(SENDING) | TO(FAILED))                                                             \
+    X(SENDING, TO(RECEIVING) | TO(READY) | TO(FAILED))                                             \
+    X(RECEIVING, TO(ENDING) | TO(FAILED))                                                          \
+    X(ENDING, TO(READY) | TO(DONE) | TO(FAILED))                                                   \
+    X(DONE, 0)                                                                                     \
+    X(FAILED, 0) /* tried again by a new session, or by a person */
+
+enum client_state {
+#define X(name, next) CLIENT_##name##_STATE,
+    CLIENT_STATES(X)
+#undef X
+};
+
+#define TO(name) (1u << CLIENT_##name##_STATE)
+static const unsigned client_next[] = {
+#define X(name, next) [CLIENT_##name##_STATE] = (next),
+    CLIENT_STATES(X)
+#undef X
+};
+#undef TO
+
+struct client_session {
+    struct replica *r;
+    struct client_session_options options;
+    enum client_state state;
+    struct client_tally tally;
+    struct client_request request;
+    struct apply apply;
+    struct client_chunk chunk; /* what waits for its checkpoint */
+    struct unpacker *unpacker; /* of the answer under way */
+    struct arena digest_arena;
+    struct digest digest; /* the server's, once it came */
+    struct answer answer; /* without its marks */
+    struct clocks asked;  /* when the request began */
+    bool answered;        /* `answer` isn't stored yet */
+    bool again;           /* another request follows */
+    bool moved;           /* the last one brought something on */
+    bool repairing;       /* scopes that differed were asked for anew */
+    int epochs;
+    struct err err;
+    char code[CODE_BYTES_MAX];
+};
+
+static void session_move(struct client_session *s, enum client_state next)
+{
+    bool legal = (client_next[s->state] & (1u << next)) != 0;
+    assert(legal);
+    s->state = legal ? next : CLIENT_FAILED_STATE;
+}
+
+/* The first thing that went wrong stays. */
+static struct err session_fail(struct client_session *s, struct err err, const char *code)
+{
+    if (s->state != CLIENT_FAILED_STATE && s->state != CLIENT_DONE_STATE) {
+        s->err = err;
+        (void)snprintf(s->code, sizeof s->code, "%s", code);
+        session_move(s, CLIENT_FAILED_STATE);
+    }
+    return err;
+}
+
+static const char *code_of(struct err err)
+{
+    return err.code == ERR_PROTOCOL || err.code == ERR_LIMIT ? "protocol" : "local";
+}
+
+struct err client_session_new(struct replica *r, const struct client_session_options *o,
+                              struct client_session **out)
+{
+    struct client_session *s = calloc(1, sizeof *s);
+    *out = s;
+    if (s == NULL) {
+        return err_make(ERR_NOMEM, 0, "client_session_new");
+    }
+    s->r = r;
+    s->options = *o;
+    s->options.push_tx_max = o->push_tx_max == 0 ? PUSH_TX_MAX : o->push_tx_max;
+    s->options.push_bytes_max = o->push_bytes_max == 0 ? PUSH_BYTES_MAX : o->push_bytes_max;
+    s->options.level = o->level == 0 ? 3 : o->level;
+    client_request_init(&s->request, r);
+    apply_init(&s->apply, r);
+    client_chunk_init(&s->chunk);
+    arena_init(&s->digest_arena, DIGEST_ARENA_MAX);
+    return err_ok();
+}
+
+void client_session_free(struct client_session *s)
+{
+    if (s != NULL) {
+        client_request_release(&s->request);
+        apply_release(&s->apply);
+        client_chunk_release(&s->chunk);
+        arena_release(&s->digest_arena);
+        unpacker_free(s->unpacker);
+        free(s);
+    }
+}
+
+const struct client_tally *client_session_tally(const struct client_session *s)
+{
+    return &s->tally;
+}
+
+/* ---- asking ---- */
+
+static struct err build(struct client_session *s)
+{
+    const struct client_request_options o = {
+        .tx_max = s->options.push_tx_max,
+        .bytes_max = s->options.push_bytes_max,
+        .level = s->options.level,
+        .digest = s->options.verify || s->epochs > 0,
+    };
+    if ((s->again && !s->moved) || s->tally.requests >= REQUESTS_MAX) {
+        return err_make(ERR_PROTOCOL, 0, "client_session: no progress");
+    }
+    struct err err = client_request_build(&s->request, &o);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    unpacker_free(s->unpacker);
+    s->unpacker = unpacker_new(DOWNLOAD_MAX);
+    return s->unpacker == NULL ? err_make(ERR_NOMEM, 0, "client_session") : err_ok();
+}
+
+struct client_action client_session_next(struct client_session *s)
+{
+    if (s->state == CLIENT_READY_STATE) {
+        struct err err = build(s);
+        if (err.code != ERR_OK) {
+            (void)session_fail(s, err, code_of(err));
+        } else {
+            s->tally.requests++;
+            s->tally.pushed += s->request.fresh;
+            s->again = false;
+            s->moved = false;
+            s->r->host.now(s->r->host.context, &s->asked);
+            session_move(s, CLIENT_SENDING_STATE);
+        }
+    }
+    switch (s->state) {
+    case CLIENT_READY_STATE:
+    case CLIENT_SENDING_STATE:
+    case CLIENT_RECEIVING_STATE:
+    case CLIENT_ENDING_STATE:
+        break;
+    case CLIENT_DONE_STATE:
+        return (struct client_action){.kind = CLIENT_DONE};
+    case CLIENT_FAILED_STATE:
+        return (struct client_action){.kind = CLIENT_FAILED, .err = s->err, .code = s->code};
+    }
+    return (struct client_action){.kind = CLIENT_REQUEST, .body = buf_bytes(&s->request.body)};
+}
+
+/* ---- the answer's first message ---- */
+
+/* Offset and logical clock are set right at each exchange: the server's time belongs to the
+ * middle of it. */
+static void set_clocks(struct client_session *s, int64_t server_ms)
+{
+    struct clocks now = {0};
+    s->r->host.now(s->r->host.context, &now);
+    bool same_boot = memcmp(now.boot, s->asked.boot, sizeof now.boot) == 0;
+    int64_t took_ms = same_boot ? now.mono_ms - s->asked.mono_ms : 0;
+    s->r->offset_ms = server_ms - (now.wall_ms - took_ms / 2);
+    s->r->seen_ms = server_ms > s->r->seen_ms ? server_ms : s->r->seen_ms;
+    s->r->clock = hlc_observe(s->r->clock, hlc_of_ms(server_ms));
+}
+
+static struct err open_epoch(struct client_session *s)
+{
+    if (++s->epochs > EPOCHS_MAX) {
+        return session_fail(s, err_make(ERR_PROTOCOL, 0, "client_session: epochs"), "protocol");
+    }
+    struct err err = apply_begin(&s->apply);
+    if (err.code == ERR_OK) {
+        err = apply_end(&s->apply, sent_renumber(s->r, s->answer.epoch, s->answer.token));
+    }
+    s->again = true;
+    s->moved = true;
+    return err;
+}
+
+/* A proper answer that says no: the session fails once it has ended. */
+static struct err turned_away(struct client_session *s, enum err_code why, const char *code)
+{
+    s->err = err_make(why, 0, "client_session");
+    (void)snprintf(s->code, sizeof s->code, "%s", code);
+    return err_ok();
+}
+
+static struct err take_answer(struct client_session *s, const struct answer *answer)
+{
+    const struct timeline *known = &s->request.timeline;
+    struct err err = err_ok();
+    s->answer = *answer;
+    s->answer.mark_count = 0;
+    s->answer.marks = NULL;
+    set_clocks(s, answer->server_ms);
+    session_move(s, CLIENT_RECEIVING_STATE);
+    switch ((enum answer_status)answer->status) {
+    case ANSWER_OK:
+        break;
+    case ANSWER_NEW_EPOCH:
+        return open_epoch(s);
+    case ANSWER_NEW_TIMELINE:
+        return turned_away(s, ERR_REFUSED, "new_timeline");
+    case ANSWER_REENROL:
+        return turned_away(s, ERR_AUTH, "reenrol");
+    case ANSWER_UPGRADE:
+        return turned_away(s, ERR_VERSION, "upgrade");
+    }
+    bool other = known->counter != 0 && (known->counter != answer->timeline.counter ||
+                                         memcmp(known->id, answer->timeline.id, 16) != 0);
+    if (other || answer->epoch != s->request.epoch) {
+        return session_fail(s, err_make(ERR_PROTOCOL, 0, "client_session: answer"), "protocol");
+    }
+    s->answered = true;
+    if (answer->mark_count > 0) {
+        err = apply_begin(&s->apply);
+        if (err.code == ERR_OK) {
+            err = apply_end(&s->apply, sent_covered(s->r, answer->marks, answer->mark_count));
+        }
+    }
+    return err;
+}
+
+/* ---- local transactions ---- */
+
+/* Token and clocks go in together with the first thing that the answer brings. */
+static struct err store_answer(struct client_session *s)
+{
+    static const char sql[] = "UPDATE device_state SET token = ?1, timeline = ?2, timeline_id = ?3,"
+                              " offset_ms = ?4, seen_ms = ?5, clock = ?6";
+    struct stmt st;
+    struct err err = s->answered ? db_use(s->r->db, sql, &st) : err_ok();
+    if (err.code != ERR_OK || !s->answered) {
+        return err;
+    }
+    bind_id(&st, 1, s->answer.token);
+    bind_int(&st, 2, s->answer.timeline.counter);
+    bind_id(&st, 3, s->answer.timeline.id);
+    bind_int(&st, 4, s->r->offset_ms);
+    bind_int(&st, 5, s->r->seen_ms);
+    bind_int(&st, 6, (int64_t)s->r->clock);
+    return db_step_done(&st, "client_session");
+}
+
+static struct err transaction_end(struct client_session *s, struct err err)
+{
+    if (err.code == ERR_OK) {
+        err = store_answer(s);
+    }
+    err = apply_end(&s->apply, err);
+    s->answered = s->answered && err.code != ERR_OK;
+    return err;
+}
+
+static struct err take_verdicts(struct client_session *s, const struct verdicts *verdicts)
+{
+    struct verdict_tally tally = {0};
+    struct err err = apply_begin(&s->apply);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    err = transaction_end(s, verdicts_apply(&s->apply, verdicts, s->answer.server_ms, &tally));
+    if (err.code == ERR_OK) {
+        s->moved |= tally.accepted + tally.merged + tally.parked + tally.refused > 0;
+        s->tally.accepted += tally.accepted;
+        s->tally.merged += tally.merged;
+        s->tally.parked += tally.parked;
+        s->tally.refused += tally.refused;
+    }
+    return err;
+}
+
+/* All that came up to the last checkpoint, as one local transaction. */
+static struct err flush(struct client_session *s)
+{
+    int64_t rows = s->apply.rows;
+    int64_t dropped = s->apply.dropped;
+    if (client_chunk_is_empty(&s->chunk)) {
+        return err_ok();
+    }
+    struct err err = apply_begin(&s->apply);
+    if (err.code == ERR_OK) {
+        err = transaction_end(s, client_chunk_apply(&s->chunk, &s->apply));
+    }
+    if (err.code == ERR_OK) {
+        s->tally.pulled += s->apply.rows - rows;
+        s->tally.left += s->apply.dropped - dropped;
+    }
+    return err;
+}
+
+/* ---- the end of an exchange ---- */
+
+static struct err keep_digest(struct client_session *s, const struct digest *digest)
+{
+    arena_clear(&s->digest_arena);
+    s->tally.digest_asked = true;
+    s->digest = *digest;
+    s->digest.entries =
+        arena_array(&s->digest_arena, digest->entry_count, sizeof *s->digest.entries);
+    if (s->digest.entries == NULL) {
+        return err_make(ERR_NOMEM, 0, "client_session: digest");
+    }
+    if (digest->entry_count > 0) {
+        memcpy(s->digest.entries, digest->entries, digest->entry_count * sizeof *s->digest.entries);
+    }
+    return err_ok();
+}
+
+/* A scope whose digest differs is fetched anew by one more request. */
+static struct err compare_digests(struct client_session *s)
+{
+    struct digest mine;
+    bool equal = false;
+    struct err err = replica_digest(s->r, &s->digest_arena, &mine);
+    if (err.code == ERR_OK) {
+        equal = digest_equal(&mine, &s->digest);
+        s->tally.digest_equal = equal;
+    }
+    if (err.code != ERR_OK || equal || s->repairing) {
+        return err;
+    }
+    s->repairing = true;
+    s->again = true;
+    s->moved = true;
+    err = apply_begin(&s->apply);
+    return err.code == ERR_OK ? apply_end(&s->apply, apply_anew(&s->apply, &mine, &s->digest))
+                              : err;
+}
+
+static struct err store_finished(struct client_session *s)
+{
+    static const char sql[] =
+        "UPDATE device_state SET last_sync_at = ?1, mask = ?2, cursors_under = ?3";
+    struct stmt st;
+    struct err err = apply_begin(&s->apply);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    err = db_use(s->r->db, sql, &st);
+    if (err.code == ERR_OK) {
+        bind_int(&st, 1, s->answer.server_ms);
+        bind_int(&st, 2, s->answer.mask);
+        bind_int(&st, 3, CATALOGUE_VERSION);
+        err = db_step_done(&st, "client_session");
+    }
+    return transaction_end(s, err);
+}
+
+static struct err take_end(struct client_session *s)
+{
+    session_move(s, CLIENT_ENDING_STATE);
+    if (s->answer.status != ANSWER_OK) {
+        return err_ok();
+    }
+    struct err err = client_chunk_close(&s->chunk);
+    if (err.code == ERR_OK) {
+        err = flush(s);
+    }
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    if (s->request.more) {
+        s->again = true;
+        return err_ok();
+    }
+    if (s->apply.refetch_count > 0 && !s->repairing) {
+        s->repairing = true; /* rows were missing: their scopes begin anew at once */
+        s->again = true;
+        s->moved = true;
+        s->apply.refetch_count = 0;
+    }
+    err = store_finished(s);
+    return err.code == ERR_OK && s->tally.digest_asked ? compare_digests(s) : err;
+}
+
+/* ---- messages ---- */
+
+static struct err unexpected(const struct message *m)
+{
+    return err_make(ERR_PROTOCOL, (int)m->kind, "client_session: unexpected message");
+}
+
+static struct err take_received(struct client_session *s, const struct message *m)
+{
+    struct err err = err_ok();
+    switch (m->kind) {
+    case MESSAGE_VERDICTS:
+        return take_verdicts(s, &m->verdicts);
+    case MESSAGE_SCOPE_ENTER:
+    case MESSAGE_SCOPE_LEAVE:
+    case MESSAGE_ROWS:
+    case MESSAGE_DEPARTURE:
+    case MESSAGE_CHECKPOINT:
+        err = client_chunk_put(&s->chunk, m);
+        return err.code == ERR_OK && client_chunk_is_due(&s->chunk) ? flush(s) : err;
+    case MESSAGE_DIGEST:
+        return keep_digest(s, &m->digest);
+    case MESSAGE_END:
+        return take_end(s);
+    case MESSAGE_HELLO:
+    case MESSAGE_BATCH:
+    case MESSAGE_ANSWER:
+    case MESSAGE_FAULT:
+    case MESSAGE_HINT:
+    case MESSAGE_ENROL:
+    case MESSAGE_ENROLLED:
+        break;
+    }
+    return unexpected(m);
+}
+
+static struct err take(struct client_session *s, const struct message *m)
+{
+    switch (s->state) {
+    case CLIENT_SENDING_STATE:
+        return m->kind == MESSAGE_ANSWER ? take_answer(s, &m->answer) : unexpected(m);
+    case CLIENT_RECEIVING_STATE:
+        if (s->answer.status != ANSWER_OK && m->kind != MESSAGE_END) {
+            return unexpected(m);
+        }
+        return take_received(s, m);
+    case CLIENT_READY_STATE:
+    case CLIENT_ENDING_STATE:
+    case CLIENT_DONE_STATE:
+        return unexpected(m);
+    case CLIENT_FAILED_STATE:
+        return s->err;
+    }
+    abort(); /* our own bug */
+}
+
+struct err client_session_received(struct client_session *s, struct bytes packed)
+{
+    struct err err = err_ok();
+    struct message m;
+    if (s->state == CLIENT_FAILED_STATE) {
+        return s->err;
+    }
+    if (s->unpacker == NULL || s->state == CLIENT_READY_STATE || s->state == CLIENT_DONE_STATE) {
+        return err_make(ERR_PROTOCOL, 0, "client_session: nothing was asked");
+    }
+    enum wire_error wire = unpacker_feed(s->unpacker, packed);
+    while (wire == WIRE_OK && err.code == ERR_OK) {
+        struct arena *arena = client_chunk_arena(&s->chunk);
+        wire = unpacker_next(s->unpacker, arena, &m);
+        if (wire == WIRE_OK) {
+            err = take(s, &m);
+        }
+    }
+    if (err.code == ERR_OK && wire != WIRE_OK && wire != WIRE_MORE) {
+        err = err_make(wire == WIRE_NOMEM ? ERR_NOMEM : ERR_PROTOCOL, (int)wire,
+                       "client_session: answer");
+    }
+    return err.code == ERR_OK ? err : session_fail(s, err, code_of(err));
+}
+
+/* ---- how it ended ---- */
+
+static struct err err_of_status(int status)
+{
+    switch (status) {
+    case 401:
+        return err_make(ERR_AUTH, status, "client_session");
+    case 413:
+        return err_make(ERR_LIMIT, status, "client_session");
+    case 429:
+    case 503:
+        return err_make(ERR_BUSY, status, "client_session");
+    default: /* the rest of the numbers that HTTP knows */
+        return err_make(status >= 500 ? ERR_NETWORK : ERR_PROTOCOL, status, "client_session");
+    }
+}
+
+static void end_refused(struct client_session *s, int status, const struct fault *fault)
+{
+    size_t smaller = s->options.push_bytes_max / 2;
+    if (status == 413 && s->state == CLIENT_SENDING_STATE && smaller >= PUSH_BYTES_FLOOR) {
+        s->options.push_bytes_max = smaller;
+        s->options.push_tx_max =
+            s->options.push_tx_max > 1 ? s->options.push_tx_max / 2 : s->options.push_tx_max;
+        s->again = true;
+        s->moved = true;
+        session_move(s, CLIENT_READY_STATE);
+        return;
+    }
+    (void)session_fail(s, err_of_status(status), fault != NULL ? fault->code : "http");
+}
+
+void client_session_ended(struct client_session *s, int status, struct err err,
+                          const struct fault *fault)
+{
+    if (s->state == CLIENT_FAILED_STATE || s->state == CLIENT_DONE_STATE) {
+        return;
+    }
+    if (status != 0 && status != 200) {
+        end_refused(s, status, fault);
+        return;
+    }
+    if (err.code == ERR_OK && s->state == CLIENT_ENDING_STATE &&
+        unpacker_is_complete(s->unpacker)) {
+        if (s->err.code != ERR_OK) {
+            session_move(s, CLIENT_FAILED_STATE);
+            return;
+        }
+        session_move(s, s->again ? CLIENT_READY_STATE : CLIENT_DONE_STATE);
+        return;
+    }
+    struct err kept = flush(s); /* what came up to the last checkpoint is worth keeping */
+    if (err.code == ERR_OK) {
+        err = kept.code != ERR_OK ? kept : err_make(ERR_NETWORK, 0, "client_session: cut short");
+    }
+    (void)session_fail(s, err, "network");
+}
