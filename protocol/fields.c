@@ -130,7 +130,10 @@ void fields_take(struct list_reader *l, const struct field *fields, size_t field
     struct column_target target = {.first = values, .stride = sizeof *values, .count = count};
     for (size_t f = 0; f < field_count && values != NULL; f++) {
         if (!list_next(l)) {
-            return; /* the structs are zero already */
+            if (fields[f].type == FIELD_SCOPE && count > 0) {
+                cbor_fail(l->r, WIRE_MALFORMED); /* of all fields this one can't be nothing */
+            }
+            continue; /* the structs are zero already */
         }
         column_take(l->r, &target);
         for (size_t i = 0; i < count && l->r->error == WIRE_OK; i++) {

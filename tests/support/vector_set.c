@@ -519,6 +519,8 @@ const struct invalid_vector invalid_vectors[] = {
     {"batch_column_short", "8302028200 01", "malformed", "a column of one value for two rows"},
     {"batch_changes_without_shape", "8a0201010000 00" ID_HEX "006001", "malformed",
      "a change of a shape that isn't there"},
+    {"verdict_row_without_scope", "8905010101010001 09" ID_HEX, "malformed",
+     "of a row's fields the scope can't be left out"},
     {"rows_columns_fall", "8708" SCOPE_HEX "0ff5420201 00 f6", "malformed", "columns must rise"},
     {"rows_column_64", "8708" SCOPE_HEX "0ff54140 00 f6", "malformed", "columns end at 63"},
     {"rows_columns_missing", "8808" SCOPE_HEX "0ff5410101 " ID_HEX "01", "malformed",
