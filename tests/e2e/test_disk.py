@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""A full disk and a read-only folder: the command fails with a clear text, the replica stays whole."""
+import os
+import resource
+import shutil
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from legwork import check, equal, main, run
+from sample import firm_with_reps
+
+
+def fill_until_refused(device, **options):
+    """Writes memos until one fails; gives the failure and how many were saved before it."""
+    text = "长" * 2000
+    for saved in range(2000):
+        result = device.run("new", "memo", f"text={text} {saved}", expect=(0, 1), **options)
+        if result.code == 1:
+            return result, saved
+    raise AssertionError("the disk never got full")
+
+
+def after_the_failure(device, result, saved):
+    said = result.err.lower()
+    check("disk" in said or "space" in said or "full" in said or "write" in said,
+          f"the text says what is wrong\n{result}")
+    device.healthy()
+    equal(len(device.json("list", "memo", "--limit", "100000", expect=0)) >= min(saved, 1), True, "rows")
+    equal(device.sql("SELECT count(*) AS n FROM memo"), [{"n": saved}], "what was called saved is there")
+
+
+def test_a_full_disk():
+    """Root mounts a small tmpfs; anybody else limits the size of files, which SQLite meets alike."""
+    with firm_with_reps(goods=False) as firm:
+        lin = firm.device("lin")
+        lin.sync()
+        small = firm.dir / "small"
+        small.mkdir()
+        mounted = os.getuid() == 0 and run(
+            ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", small], expect=None).code == 0
+        try:
+            if mounted:
+                shutil.copytree(lin.home, small / "lin")
+                lin.home = small / "lin"
+                result, saved = fill_until_refused(lin)
+            else:
+                size = lin.replica.stat().st_size + 300_000
+                result, saved = fill_until_refused(
+                    lin, limits=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
+            check(saved > 0, "some fitted")
+            after_the_failure(lin, result, saved)
+            if mounted:
+                run(["mount", "-o", "remount,size=64m", small])
+            lin.new("memo", text="space again")
+            equal(lin.sync()["refused"], 0, "with space again, the sync goes on")
+            equal(firm.query("SELECT count(*) AS n FROM memo"), [{"n": saved + 1}], "all of it arrived")
+            lin.run("verify")
+        finally:
+            if mounted:
+                run(["umount", small])
+
+
+def test_a_full_disk_during_the_first_sync():
+    with firm_with_reps() as firm:
+        if os.getuid() != 0:
+            print("   (needs root for a small tmpfs)")
+            return
+        boss = firm.device("mei")
+        for i in range(60):
+            boss.new("memo", text=f"{i} " + "文" * 3000)
+        boss.sync()
+        small = firm.dir / "small"
+        small.mkdir()
+        if run(["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", small], expect=None).code != 0:
+            print("   (this machine doesn't let root mount)")
+            return
+        try:
+            other = firm.device("mei", "small/mei")
+            first = other.run("sync", expect=(0, 1))
+            check(first.code == 0 or first.err.strip(), "a reason")
+            other.healthy()
+            run(["mount", "-o", "remount,size=64m", small])
+            other.sync()
+            equal(other.sql("SELECT count(*) AS n FROM memo"), [{"n": 60}], "all memos")
+            other.run("verify")
+        finally:
+            run(["umount", small])
+
+
+def as_nobody():
+    """Root may write anywhere; so the read-only test steps down."""
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+
+
+def test_a_read_only_folder():
+    with firm_with_reps(goods=False) as firm:
+        lin = firm.device("lin")
+        lin.sync()
+        firm.dir.chmod(0o755)
+        for path in [lin.home, *lin.home.iterdir()]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        try:
+            result = lin.run("new", "memo", "text=x", expect=1, limits=as_nobody)
+            check("read-only" in result.err.lower() or "permission" in result.err.lower()
+                  or "write" in result.err.lower(), f"a clear text\n{result}")
+        finally:
+            lin.home.chmod(0o755)
+            for path in lin.home.iterdir():
+                path.chmod(0o644)
+            (lin.home / "device.key").chmod(0o600)
+        lin.healthy()
+        equal(lin.sql("SELECT count(*) AS n FROM memo"), [{"n": 0}], "nothing half-written")
+        lin.new("memo", text="goes on")
+        lin.sync()
+
+
+main(globals())
