@@ -28,7 +28,7 @@ CREATE TABLE departure (
   tbl    INTEGER NOT NULL,
   row    BLOB NOT NULL,
   PRIMARY KEY (scope, seq)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX departure_row ON departure (row, scope);
 
 -- Human numbers: the next counter of each prefix.
@@ -85,7 +85,7 @@ CREATE TABLE verdict (
   outcome     INTEGER NOT NULL,
   body        BLOB,                          -- the encoded verdict, NULL once acknowledged
   PRIMARY KEY (device, number)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX verdict_identity ON verdict (device, identity);
 CREATE INDEX verdict_seq ON verdict (device, epoch, device_seq);
 
