@@ -163,3 +163,4 @@ CREATE TABLE import_row (
   old    BLOB,                               -- CBOR: replaced values, NULL: the import made the row
   PRIMARY KEY (batch, tbl, row)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX import_row_row ON import_row (row);

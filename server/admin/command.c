@@ -35,10 +35,20 @@ static const struct command commands[] = {
      "print a line that enrols one device, once", "打印一次性的设备绑定码"},
     {"device list", cmd_device_list, "[--json]", "list the devices", "列出设备"},
     {"device revoke", cmd_device_revoke, "ID", "shut a device out", "吊销设备"},
+    {"import", cmd_import,
+     "TABLE FILE.csv [--map column=field,…] [--set field=value]\n"
+     "        [--value field:Theirs=ours] [--null TEXT] [--date-format F] [--key field]\n"
+     "        [--dry-run] [--errors FILE] [--json]",
+     "take a CSV file in, whole or not at all", "导入 CSV 文件，要么全部成功要么不导入"},
+    {"import undo", cmd_import_undo, "BATCH", "take an import back", "撤销一次导入"},
+    {"move", cmd_move, "CUSTOMER… --to LOGIN [--dry-run]",
+     "hand customers and all that hangs on them to another rep", "把客户及其资料移交给他人"},
     {"query", cmd_query,
      "'SELECT …' | --report team_day [--from DAY] [--to DAY] [--user LOGIN]\n"
      "        [--team NAME] [--format table|json|csv]",
      "ask the store", "查询数据"},
+    {"verify", cmd_verify, "[--json]", "check the store and print its digests",
+     "检查数据库并打印摘要"},
 };
 
 static void print_help(FILE *to)

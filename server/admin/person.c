@@ -141,8 +141,7 @@ static struct err take_form(struct edit *e, const struct person_form *f, struct 
     return err;
 }
 
-/* Also devices read logins, as parts of commands: no blanks, nothing that shells or lists part. */
-static bool login_is_plain(const char *login)
+bool login_is_plain(const char *login)
 {
     return login[0] != 0 && login[0] != '-' && login[strcspn(login, " \t\r\n,;\"'")] == 0;
 }

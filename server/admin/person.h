@@ -20,6 +20,8 @@ struct person_form { /* what was typed; NULL: not given, "" clears */
 MUST_USE struct err person_make_admin(struct store *st, const char *login, const char *hash,
                                       struct complaint *why);
 MUST_USE struct err person_add(struct edit *e, const char *login, const struct person_form *f);
+/* Also devices read logins, as parts of commands: no blanks, nothing that shells or lists part. */
+bool login_is_plain(const char *login);
 MUST_USE struct err person_change(struct edit *e, const char *login, const struct person_form *f);
 
 #endif
