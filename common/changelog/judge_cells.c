@@ -148,6 +148,8 @@ static struct err clash(struct trial *t, const struct change *change, struct wor
     }
     if (err.code == ERR_OK && takes_theirs) {
         take(row, cell);
+    } else if (!value_equal(current, &cell->value)) {
+        row->differs |= UINT64_C(1) << c->number;
     }
     return err;
 }
@@ -169,9 +171,9 @@ static struct err join_sets(struct trial *t, const struct change *change, struct
         latest.policy = MERGE_LATEST;
         return clash(t, change, row, &latest, cell);
     }
-    if (value_equal(&merged, &cell->value)) {
-        row->stands |= UINT64_C(1) << c->number;
-    }
+    bool stands = value_equal(&merged, &cell->value);
+    row->stands |= stands ? UINT64_C(1) << c->number : 0;
+    row->differs |= stands ? 0 : UINT64_C(1) << c->number;
     if (!value_equal(&merged, &row->values[c->number])) {
         work_set(row, c->number, &merged);
     }

@@ -84,6 +84,8 @@ static uint64_t own_earlier(const struct judge *j, const struct work_row *row, u
     return own;
 }
 
+/* Newer than the sender's cursor and not its own; and whatever it wrote that came to something
+ * else, however old that is: the sender still shows what it wrote. */
 static uint64_t unseen_of(const struct judge *j, const struct work_row *row, bool rewritten)
 {
     uint64_t visible = table_visible(row->table, j->permit->role, j->catalogue);
@@ -94,7 +96,9 @@ static uint64_t unseen_of(const struct judge *j, const struct work_row *row, boo
         return row->written & visible & ~row->stands;
     }
     uint64_t newer = rowmeta_newer(&row->meta, visible, done_of(j, row->scope));
-    return rewritten ? newer : newer & ~row->stands & ~own_earlier(j, row, newer);
+    return rewritten
+               ? newer
+               : (newer & ~row->stands & ~own_earlier(j, row, newer)) | (row->differs & visible);
 }
 
 static struct err tell_row(const struct judge *j, struct work *w, const struct work_row *row,

@@ -27,6 +27,7 @@ struct work_row {
     uint64_t pending;      /* columns set and not yet put */
     uint64_t written;      /* columns put by this transaction */
     uint64_t stands;       /* columns that hold just what the sender wrote */
+    uint64_t differs;      /* columns that it wrote and that hold something else */
     struct work_row *next; /* in its bucket */
     struct work_row *next_touched;
 };
