@@ -1,0 +1,409 @@
+/* See sync_loop.h.
+ *
+ *   sync_once:  session ─REQUEST─► sign, send ─► pieces ─► session ─► … ─► DONE
+ *                  ▲                  │ no answer, 429, 5xx: wait with full jitter, new session
+ *                  └──────────────────┘ 401 `clock`: signed again with the server's time, once
+ *   sync_wait:  GET /v1/live until a hint, or a local change; where that fails, the poll's clock
+ *
+ * What was received is stored by the session piece by piece, so a new session goes on from there.
+ */
+#include "client/sync_loop.h"
+
+#include "client/machine.h"
+#include "protocol/codec.h"
+
+#include <fcntl.h>
+#include <sodium.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define SERVER_BYTES_MAX 512
+#define LIVE_BYTES_MAX   ((size_t)64 * 1024)
+#define FAULT_ARENA_MAX  ((size_t)256 * 1024)
+#define SLEEP_STEP_MS    500 /* between looks at the watcher and at local changes */
+
+struct sync_loop {
+    struct home *home;
+    struct sync_watcher watcher;
+    struct http *http;
+    int lock;
+    uint8_t secret_key[64];
+    int64_t clock_fix_ms; /* what a `clock` answer added to the corrected clock */
+    struct arena arena;   /* settings, for the loop's life */
+    /* of the request under way */
+    struct client_session *session;
+    struct http_traffic before;
+    /* of the live stream */
+    struct buf live;
+    bool advanced;
+    int64_t heard_ms;     /* monotonic, last hint; 0: no stream */
+    int64_t data_version; /* of the replica as this process knows it */
+};
+
+/* ---- opening ---- */
+
+static struct err take_lock(struct sync_loop *loop)
+{
+    char path[HOME_FILE_MAX];
+    home_file(loop->home, "sync.lock", path);
+    loop->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (loop->lock < 0) {
+        return err_make(errno == ENOSPC ? ERR_FULL : ERR_READONLY, errno, "sync.lock");
+    }
+    if (flock(loop->lock, LOCK_EX | LOCK_NB) != 0) {
+        return err_make(ERR_BUSY, errno, "sync.lock");
+    }
+    return err_ok();
+}
+
+/* A live stream that fell silent, a change made here, a watcher who wants to stop. */
+static bool on_wait(void *context)
+{
+    struct sync_loop *loop = context;
+    if (loop->watcher.cancelled(loop->watcher.context)) {
+        return true;
+    }
+    if (loop->heard_ms == 0) {
+        return false;
+    }
+    return machine_mono_ms() - loop->heard_ms > LIVE_SILENCE_MS ||
+           db_data_version(loop->home->db) != loop->data_version;
+}
+
+static struct err open_http(struct sync_loop *loop)
+{
+    struct bytes server;
+    struct bytes ca;
+    struct err err = home_setting(loop->home->db, "server", &loop->arena, &server);
+    if (err.code == ERR_OK) {
+        err = home_setting(loop->home->db, "ca", &loop->arena, &ca);
+    }
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    if (server.size == 0 || ca.size == 0) {
+        return err_make(ERR_CORRUPT, 0, "settings");
+    }
+    char session_file[HOME_FILE_MAX];
+    home_file(loop->home, "tls.session", session_file);
+    struct http_options options = {.server = (const char *)server.at,
+                                   .ca = ca,
+                                   .session_file = session_file,
+                                   .cancelled = on_wait,
+                                   .context = loop};
+    return http_open(&loop->http, &options);
+}
+
+struct err sync_loop_open(struct sync_loop **out, struct home *home,
+                          const struct sync_watcher *watcher)
+{
+    *out = NULL;
+    struct sync_loop *loop = calloc(1, sizeof *loop);
+    if (loop == NULL) {
+        return err_make(ERR_NOMEM, 0, "sync");
+    }
+    loop->home = home;
+    loop->watcher = *watcher;
+    loop->lock = -1;
+    arena_init(&loop->arena, FAULT_ARENA_MAX);
+    buf_init(&loop->live, LIVE_BYTES_MAX);
+    struct err err = take_lock(loop);
+    if (err.code == ERR_OK) {
+        err = home_key_read(home, loop->secret_key);
+    }
+    if (err.code == ERR_OK) {
+        err = open_http(loop);
+    }
+    if (err.code != ERR_OK) {
+        sync_loop_close(loop);
+        return err;
+    }
+    *out = loop;
+    return err_ok();
+}
+
+void sync_loop_close(struct sync_loop *loop)
+{
+    if (loop == NULL) {
+        return;
+    }
+    http_close(loop->http);
+    if (loop->lock >= 0) {
+        close(loop->lock); /* frees the lock; the file stays, or two could hold one each */
+    }
+    sodium_memzero(loop->secret_key, sizeof loop->secret_key);
+    buf_release(&loop->live);
+    arena_release(&loop->arena);
+    free(loop);
+}
+
+/* ---- one request ---- */
+
+static struct http_traffic traffic_since(struct sync_loop *loop)
+{
+    struct http_traffic now = http_traffic(loop->http);
+    return (struct http_traffic){now.up - loop->before.up, now.down - loop->before.down};
+}
+
+static struct err on_piece(void *context, struct bytes piece)
+{
+    struct sync_loop *loop = context;
+    struct err err = client_session_received(loop->session, piece);
+    if (loop->watcher.progress != NULL) {
+        loop->watcher.progress(loop->watcher.context, client_session_tally(loop->session),
+                               traffic_since(loop));
+    }
+    return err;
+}
+
+static struct err send_signed(struct sync_loop *loop, struct http_request *request,
+                              struct http_answer *answer)
+{
+    struct signature_headers signature;
+    int64_t now_ms = replica_now_ms(&loop->home->replica) + loop->clock_fix_ms;
+    signature_make(request->method, request->path, request->body, now_ms / 1000,
+                   loop->secret_key + 32, loop->secret_key, &signature);
+    request->signature = &signature;
+    struct err err = http_send(loop->http, request, answer);
+    request->signature = NULL;
+    return err;
+}
+
+/* The body of an answer other than 200; false: there was none of ours. */
+static bool read_fault(const struct http_answer *answer, struct arena *arena, struct fault *out)
+{
+    struct message message;
+    size_t used;
+    if (message_decode(buf_bytes(&answer->fault), arena, &message, &used) != WIRE_OK ||
+        message.kind != MESSAGE_FAULT) {
+        return false;
+    }
+    *out = message.fault;
+    return true;
+}
+
+/* A device whose clock is far off learns the time from the refusal and signs again, once. */
+static struct err send_in_time(struct sync_loop *loop, struct http_request *request,
+                               struct arena *arena, struct http_answer *answer, struct fault *fault,
+                               bool *has_fault)
+{
+    struct err err = send_signed(loop, request, answer);
+    *has_fault = err.code == ERR_OK && answer->status != 200 && read_fault(answer, arena, fault);
+    if (!*has_fault || strcmp(fault->code, "clock") != 0 || fault->server_ms == 0) {
+        return err;
+    }
+    loop->clock_fix_ms = fault->server_ms - replica_now_ms(&loop->home->replica);
+    http_answer_release(answer);
+    err = send_signed(loop, request, answer);
+    *has_fault = err.code == ERR_OK && answer->status != 200 && read_fault(answer, arena, fault);
+    return err;
+}
+
+/* What the retry looks at. */
+struct attempt {
+    struct err err; /* of the transport */
+    int status;
+    int64_t retry_after_s;
+};
+
+static void exchange(struct sync_loop *loop, struct bytes body, struct attempt *attempt,
+                     struct sync_result *out)
+{
+    struct http_request request = {.method = "POST",
+                                   .path = "/v1/sync",
+                                   .body = body,
+                                   .packed = true,
+                                   .accepts = "application/cbor-seq",
+                                   .received = on_piece,
+                                   .context = loop};
+    struct http_answer answer;
+    struct fault fault;
+    bool has_fault;
+    struct arena arena;
+    arena_init(&arena, FAULT_ARENA_MAX);
+    struct err err = send_in_time(loop, &request, &arena, &answer, &fault, &has_fault);
+    *attempt = (struct attempt){err, answer.status, answer.retry_after_s};
+    out->status = answer.status;
+    out->stranger = answer.stranger;
+    if (has_fault) {
+        snprintf(out->code, sizeof out->code, "%s", fault.code);
+    }
+    client_session_ended(loop->session, err.code == ERR_OK ? answer.status : 0, err,
+                         has_fault ? &fault : NULL);
+    http_answer_release(&answer);
+    arena_release(&arena);
+}
+
+/* One session from its first request to its end. */
+static struct err run_session(struct sync_loop *loop, bool verify, struct attempt *attempt,
+                              struct sync_result *out)
+{
+    struct client_session_options options = {.verify = verify};
+    struct err err = client_session_new(&loop->home->replica, &options, &loop->session);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    for (bool going = true; going;) {
+        struct client_action action = client_session_next(loop->session);
+        switch (action.kind) {
+        case CLIENT_REQUEST:
+            exchange(loop, action.body, attempt, out);
+            break;
+        case CLIENT_DONE:
+            going = false;
+            break;
+        case CLIENT_FAILED:
+            err = action.err;
+            if (action.code != NULL && out->code[0] == 0) {
+                snprintf(out->code, sizeof out->code, "%s", action.code);
+            }
+            going = false;
+            break;
+        }
+    }
+    out->tally = *client_session_tally(loop->session);
+    client_session_free(loop->session);
+    loop->session = NULL;
+    return err;
+}
+
+/* ---- tries ---- */
+
+/* Would the same request, later, have another answer? */
+static bool is_worth_retry(const struct attempt *a)
+{
+    return a->err.code == ERR_NETWORK || a->status == 408 || a->status == 429 || a->status >= 500;
+}
+
+static bool is_cancelled(const struct sync_loop *loop)
+{
+    return loop->watcher.cancelled(loop->watcher.context);
+}
+
+/* Full jitter: when an outage ends, 400 reps return at once, and equal delays would keep them in
+ * step. What the server asked for in Retry-After is the least that is waited. */
+static void back_off(struct sync_loop *loop, int attempt, int64_t retry_after_s)
+{
+    int64_t most = SYNC_BACKOFF_MS;
+    for (int i = 0; i < attempt && most < SYNC_BACKOFF_MS_MAX; i++) {
+        most *= 2;
+    }
+    int64_t wait_ms = (int64_t)randombytes_uniform((uint32_t)most);
+    int64_t asked_ms = retry_after_s * 1000;
+    wait_ms += asked_ms < SYNC_BACKOFF_MS_MAX ? asked_ms : SYNC_BACKOFF_MS_MAX;
+    for (int64_t end = machine_mono_ms() + wait_ms; !is_cancelled(loop);) {
+        int64_t left = end - machine_mono_ms();
+        if (left <= 0) {
+            break;
+        }
+        machine_sleep_ms(left < SLEEP_STEP_MS ? left : SLEEP_STEP_MS);
+    }
+}
+
+/* What failed tries did count too: their verdicts and rows are stored. */
+static void add_tally(struct client_tally *sum, const struct client_tally *more)
+{
+    sum->pushed += more->pushed;
+    sum->accepted += more->accepted;
+    sum->merged += more->merged;
+    sum->parked += more->parked;
+    sum->refused += more->refused;
+    sum->pulled += more->pulled;
+    sum->requests += more->requests;
+    sum->left += more->left;
+    sum->digest_asked = more->digest_asked;
+    sum->digest_equal = more->digest_equal;
+}
+
+struct err sync_once(struct sync_loop *loop, bool verify, int tries, struct sync_result *out)
+{
+    struct client_tally sum = {0};
+    loop->before = http_traffic(loop->http);
+    struct err err = err_ok();
+    for (int i = 0; i < tries; i++) {
+        struct attempt attempt = {.err = err_ok()};
+        *out = (struct sync_result){.status = 0};
+        err = run_session(loop, verify, &attempt, out);
+        add_tally(&sum, &out->tally);
+        if (err.code == ERR_OK || !is_worth_retry(&attempt) || is_cancelled(loop)) {
+            break;
+        }
+        err = err_make(ERR_NETWORK, attempt.err.cause, "sync");
+        if (i + 1 < tries) {
+            back_off(loop, i, attempt.retry_after_s);
+        }
+    }
+    out->tally = sum;
+    out->traffic = traffic_since(loop);
+    loop->data_version = db_data_version(loop->home->db);
+    return err;
+}
+
+/* ---- waiting for the next ---- */
+
+/* Hints are tiny and rare: all that came is decoded from its start each time. */
+static struct err on_live_piece(void *context, struct bytes piece)
+{
+    struct sync_loop *loop = context;
+    loop->heard_ms = machine_mono_ms();
+    buf_put(&loop->live, piece);
+    struct arena arena;
+    arena_init(&arena, FAULT_ARENA_MAX);
+    struct err err = loop->live.bad ? err_make(ERR_PROTOCOL, 0, "live") : err_ok();
+    while (err.code == ERR_OK) {
+        struct message message;
+        size_t used;
+        enum wire_error wire = message_decode(buf_bytes(&loop->live), &arena, &message, &used);
+        if (wire == WIRE_MORE || loop->live.size == 0) {
+            break;
+        }
+        if (wire != WIRE_OK || message.kind != MESSAGE_HINT) {
+            err = err_make(ERR_PROTOCOL, (int)wire, "live");
+            break;
+        }
+        loop->advanced = loop->advanced || message.hint.advanced;
+        loop->live.size -= used;
+        memmove(loop->live.at, loop->live.at + used, loop->live.size);
+    }
+    arena_release(&arena);
+    if (err.code == ERR_OK && loop->advanced) {
+        err =
+            err_make(ERR_CANCELLED, 0, "live"); /* enough heard: the stream makes way for a sync */
+    }
+    return err;
+}
+
+/* True: heard that there is reason to sync, or that the wait is over; false: no stream to be had.
+ */
+static bool listen(struct sync_loop *loop)
+{
+    struct http_request request = {.method = "GET",
+                                   .path = "/v1/live",
+                                   .lasting = true,
+                                   .accepts = "application/cbor-seq",
+                                   .received = on_live_piece,
+                                   .context = loop};
+    struct http_answer answer;
+    buf_clear(&loop->live);
+    loop->advanced = false;
+    loop->heard_ms = machine_mono_ms();
+    struct err err = send_signed(loop, &request, &answer);
+    bool silent = machine_mono_ms() - loop->heard_ms > LIVE_SILENCE_MS;
+    loop->heard_ms = 0;
+    http_answer_release(&answer);
+    return err.code == ERR_CANCELLED && !silent;
+}
+
+void sync_wait(struct sync_loop *loop)
+{
+    if (listen(loop)) {
+        return;
+    }
+    /* Half of it to all of it, so that a crowd of devices doesn't poll in step. */
+    int64_t wait_ms = LIVE_POLL_MS / 2 + (int64_t)randombytes_uniform(LIVE_POLL_MS / 2);
+    int64_t end = machine_mono_ms() + wait_ms;
+    while (machine_mono_ms() < end && !is_cancelled(loop) &&
+           db_data_version(loop->home->db) == loop->data_version) {
+        machine_sleep_ms(SLEEP_STEP_MS);
+    }
+}
