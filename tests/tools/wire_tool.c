@@ -88,6 +88,7 @@ static int cmd_enrol(char **args)
         fail("can't encode");
     }
     write_out(&out);
+    buf_release(&out);
     return 0;
 }
 
@@ -128,6 +129,7 @@ static int cmd_hello(char **args)
         fail("can't encode");
     }
     write_out(&out);
+    buf_release(&out);
     packer_free(p);
     return 0;
 }
@@ -151,6 +153,8 @@ static int cmd_sign(char **args)
         (void)printf("content-digest: %s\n", h.digest);
     }
     (void)printf("signature-input: %s\nsignature: %s\n", h.input, h.signature);
+    buf_release(&key);
+    buf_release(&body);
     return 0;
 }
 
@@ -167,6 +171,7 @@ static int compress(struct bytes plain)
         fail("zstd");
     }
     write_out(&out);
+    buf_release(&out);
     return 0;
 }
 
@@ -174,14 +179,18 @@ static int cmd_pack(char **args)
 {
     (void)args;
     struct buf plain = read_all(stdin);
-    return compress(buf_bytes(&plain));
+    int status = compress(buf_bytes(&plain));
+    buf_release(&plain);
+    return status;
 }
 
 static int cmd_zeros(char **args)
 {
     size_t size = (size_t)strtoull(args[0], NULL, 10);
     void *zeros = calloc(1, size);
-    return zeros == NULL ? 1 : compress(bytes_of(zeros, size));
+    int status = zeros == NULL ? 1 : compress(bytes_of(zeros, size));
+    free(zeros);
+    return status;
 }
 
 static void print_message(const struct message *m)
@@ -228,6 +237,7 @@ static struct buf unpacked(struct buf in)
         plain.size += piece.pos;
     }
     (void)ZSTD_freeDStream(d);
+    buf_release(&in);
     return plain;
 }
 
@@ -249,6 +259,7 @@ static int cmd_read(char **args)
         left = bytes_of(left.at + used, left.size - used);
     }
     arena_release(&arena);
+    buf_release(&in);
     return 0;
 }
 
