@@ -41,7 +41,6 @@ static const struct column *field_named(const struct plan *p, const char *name)
     return c;
 }
 
-/* The column that "id" would be in no catalogue: tables are found by their own fields only. */
 static bool bind_key(struct plan_target *t, const char *key)
 {
     const struct table *other = t->column->ref == 0 ? NULL : catalogue_table(t->column->ref);
@@ -58,6 +57,25 @@ static bool bind_key(struct plan_target *t, const char *key)
                    "SELECT id FROM %s WHERE %s = ?1 AND _deleted_at IS NULL LIMIT 2", other->name,
                    t->key->name);
     return true;
+}
+
+/* A reference whose field wasn't named goes by what people call such a row. */
+static void bind_usual_key(struct plan_target *t)
+{
+    static const char *const usual[] = {"no", "sku", "login", "name"};
+    const struct table *other = catalogue_table(t->column->ref);
+    int size = 0;
+    t->takes_id = true;
+    for (size_t i = 0; i < count_of(usual); i++) {
+        const struct column *key = table_column_named(other, usual[i]);
+        if (key != NULL) {
+            size += snprintf(t->find_sql + size, sizeof t->find_sql - (size_t)size,
+                             "%sSELECT id FROM %s WHERE %s = ?1 AND _deleted_at IS NULL",
+                             t->key == NULL ? "" : " UNION ", other->name, key->name);
+            t->key = key;
+        }
+    }
+    (void)snprintf(t->find_sql + size, sizeof t->find_sql - (size_t)size, " LIMIT 2");
 }
 
 /* A new target for "field" or "field:key". */
@@ -79,6 +97,9 @@ static struct plan_target *target_add(struct plan *p, struct bytes what)
     }
     struct plan_target *t = &p->targets[p->target_count++];
     *t = (struct plan_target){.column = c};
+    if (key == NULL && c->ref != 0) {
+        bind_usual_key(t);
+    }
     return key == NULL || bind_key(t, key) ? t : NULL;
 }
 
@@ -357,7 +378,7 @@ void plan_print(const struct plan *p, struct buf *out)
             buf_printf(out, "\"%s\"", t->constant);
         }
         buf_printf(out, " → %s", t->column->name);
-        if (t->key != NULL) {
+        if (t->key != NULL && !t->takes_id) {
             buf_printf(out, " (%s.%s)", catalogue_table(t->column->ref)->name, t->key->name);
         }
         buf_put_u8(out, '\n');

@@ -1,9 +1,10 @@
 /* What an import does with each column of a file, from its head and what was typed:
  *
  *   --map customerID=no              the column goes into the field
- *   --map account=customer_id:name   a reference, found by that field of the other table
+ *   --map account=customer_id:name   a reference, found by that field of the other table; where
+ *                                    none is named, by id, number or name
  *   --map first+last=name            columns joined by a blank
- *   --set kind=customer              the same for all rows; also price_list_id:name=Standard
+ *   --set kind=customer              the same for all rows; also price_list_id=Standard
  *   --value role:Sales Manager=manager,*=rep      their word for ours; * is all others
  *
  * Columns that are called like a field, and that no --map names, go there by themselves. */
@@ -18,11 +19,12 @@
 #define PLAN_SOURCES_MAX 8
 #define PLAN_VALUES_MAX  256
 #define PLAN_KEYS_MAX    4
-#define PLAN_SQL_MAX     256
+#define PLAN_SQL_MAX     512
 
 struct plan_target {
     const struct column *column;
     const struct column *key; /* reference: the field of the other table that is given; or NULL */
+    bool takes_id;            /* no field was named: a UUID, a number or a name will do */
     const char *constant;     /* --set; or NULL */
     size_t source_count;
     size_t sources[PLAN_SOURCES_MAX]; /* columns of the file */

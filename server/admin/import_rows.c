@@ -68,7 +68,8 @@ static struct err one_id(struct stmt *st, const char *field, struct bytes text, 
 static struct err find_reference(struct import *im, const struct plan_target *t, struct bytes text,
                                  struct value *out, struct complaint *why)
 {
-    if (t->key == NULL) {
+    uint8_t whole[16];
+    if (t->key == NULL || (t->takes_id && id_parse(text, whole))) {
         return column_parse(t->column, text, &im->rules, &im->arena, out, why)
                    ? err_ok()
                    : err_make(ERR_INVALID, 0, "find_reference");
