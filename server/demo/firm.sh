@@ -15,8 +15,7 @@ firm_make() {
     legworkd import territory $demo/territories.csv --map parent=parent_id:name
     legworkd import product $demo/products.csv --map tax=tax_bp --set active=1
     legworkd import price_list $demo/price_lists.csv
-    legworkd import price_item $demo/products.csv --map sku=product_id:sku \
-        --set 'price_list_id=标准价 Standard'
+    legworkd import price_item $demo/prices.csv --map sku=product_id:sku,list=price_list_id:name
     legworkd import customer $demo/customers.csv
     legworkd import contact $demo/contacts.csv --map customer=customer_id:name
     # shellcheck disable=SC2046

@@ -20,9 +20,9 @@ def add_goods(firm):
     firm.admin("import", "price_list", write_csv(
         d / "lists.csv", ["name", "currency", "is_default"], ["Standard", "CNY", 1]))
     firm.admin("import", "price_item", write_csv(
-        d / "prices.csv", ["sku", "min_qty", "price"], ["TEA", 0, "18.00"], ["CAKE", 0, "6.50"],
-        ["CAKE", 10, "5.00"], ["SALT", 0, "2.20"]),
-        "--map", "sku=product_id:sku", "--set", "price_list_id=Standard")
+        d / "prices.csv", ["sku", "list", "min_qty", "price"], ["TEA", "Standard", 0, "18.00"],
+        ["CAKE", "Standard", 0, "6.50"], ["CAKE", "Standard", 10, "5.00"],
+        ["SALT", "Standard", 0, "2.20"]), "--map", "sku=product_id:sku,list=price_list_id:name")
 
 
 def firm_with_reps(goods=True):
