@@ -7,7 +7,9 @@
 #include "server/net/limits.h"
 #include "server/store/machine.h"
 
-#define TOUCHES_MAX      4096 /* more in one go: everybody is hinted */
+#define TOUCHES_MAX      4096 /* remembered; who missed more of them is hinted anyway */
+#define DEVICES_MAX      ((uint32_t)1 << 20)
+#define SYNCED_NEVER     UINT64_MAX
 #define LOOK_MS          1000
 #define SCOPES_ARENA_MAX ((size_t)1024 * 1024)
 
@@ -22,6 +24,7 @@ struct stream {
     uint32_t device_number;
     size_t scope_count;
     struct scope_id *scopes;
+    uint64_t since; /* touches that the device's last sync knew; SYNCED_NEVER */
     int64_t sent_ms;
     bool advanced; /* a hint is due that found older bytes still queued */
     bool over;
@@ -38,15 +41,17 @@ struct live {
     pthread_cond_t news;
     struct stream *incoming;
     size_t incoming_count, incoming_room;
-    struct touch touches[TOUCHES_MAX];
-    size_t touch_count;
-    bool too_many, changed, closing, ending;
+    struct touch ring[TOUCHES_MAX]; /* touch number n stands at n % TOUCHES_MAX */
+    uint64_t touch_count;           /* ever */
+    uint64_t *synced;               /* by device number */
+    size_t synced_room;
+    bool changed, closing, ending;
 
     struct stream *streams; /* the hub's alone, as all below */
     size_t stream_count, stream_room;
-    struct touch work[TOUCHES_MAX];
-    size_t work_count;
-    int64_t *counters_seen; /* by scope number */
+    struct touch touches[TOUCHES_MAX]; /* a copy of the ring */
+    uint64_t first, seen, end;         /* its oldest number, the first new one, one past the last */
+    int64_t *counters_seen;            /* by scope number */
     size_t counters_room;
 };
 
@@ -92,10 +97,14 @@ static struct err refresh(struct live *l, struct stream *s)
     return err;
 }
 
-static bool is_hinted(const struct live *l, const struct stream *s)
+/* Whether a touch from number `since` on is the device's business. */
+static bool is_hinted(const struct live *l, const struct stream *s, uint64_t since)
 {
-    for (size_t i = 0; i < l->work_count; i++) {
-        const struct touch *t = &l->work[i];
+    if (since > l->end || since < l->first) {
+        return true; /* nobody remembers any more */
+    }
+    for (uint64_t n = since; n < l->end; n++) {
+        const struct touch *t = &l->touches[n % TOUCHES_MAX];
         if ((t->author == 0 || t->author != s->device_number) &&
             bsearch(&t->scope, s->scopes, s->scope_count, sizeof t->scope, compare_scopes)) {
             return true;
@@ -119,14 +128,19 @@ static void send_hint(struct live *l, struct stream *s, bool advanced, int64_t n
 }
 
 /* Under the mutex. */
-static void take_news(struct live *l, bool *changed, bool *too_many)
+static void take_touches(struct live *l)
 {
-    memcpy(l->work, l->touches, l->touch_count * sizeof *l->work);
-    l->work_count = l->touch_count;
-    *changed = l->changed;
-    *too_many = l->too_many;
-    l->touch_count = 0;
-    l->changed = l->too_many = false;
+    l->seen = l->end;
+    l->end = l->touch_count;
+    l->first = l->end > TOUCHES_MAX ? l->end - TOUCHES_MAX : 0;
+    if (l->end > l->seen || l->incoming_count > 0) {
+        memcpy(l->touches, l->ring, sizeof l->touches);
+    }
+}
+
+/* Under the mutex. */
+static void take_incoming(struct live *l)
+{
     for (size_t i = 0; i < l->incoming_count; i++) {
         if (l->stream_count == l->stream_room) {
             size_t room = l->stream_room == 0 ? 64 : l->stream_room * 2;
@@ -143,8 +157,25 @@ static void take_news(struct live *l, bool *changed, bool *too_many)
     l->incoming_count = 0;
 }
 
-/* Scopes that moved since the last look, whoever moved them, become touches. */
-static struct err compare_counters(struct live *l, bool first, bool *too_many)
+static bool remember_counter(struct live *l, size_t no, int64_t now_at, bool *moved)
+{
+    if (no >= l->counters_room) {
+        size_t room = no * 2 + 64;
+        int64_t *more = realloc(l->counters_seen, room * sizeof *more);
+        if (more == NULL) {
+            return false;
+        }
+        memset(more + l->counters_room, 0, (room - l->counters_room) * sizeof *more);
+        l->counters_seen = more;
+        l->counters_room = room;
+    }
+    *moved = now_at > l->counters_seen[no];
+    l->counters_seen[no] = now_at;
+    return true;
+}
+
+/* Scopes that moved since the last look, whoever moved them, become touches of nobody's. */
+static struct err compare_counters(struct live *l, bool first)
 {
     struct stmt st;
     struct err err = db_use(l->db, "SELECT no, kind, id, counter FROM scope", &st);
@@ -152,36 +183,24 @@ static struct err compare_counters(struct live *l, bool first, bool *too_many)
         return err;
     }
     while (db_step_row(&st)) {
-        size_t no = (size_t)col_int(&st, 0);
-        int64_t now_at = col_int(&st, 3);
-        if (no >= l->counters_room) {
-            size_t room = no * 2 + 64;
-            int64_t *more = realloc(l->counters_seen, room * sizeof *more);
-            if (more == NULL) {
-                stmt_reset(&st);
-                return err_make(ERR_NOMEM, 0, "compare_counters");
-            }
-            memset(more + l->counters_room, 0, (room - l->counters_room) * sizeof *more);
-            l->counters_seen = more;
-            l->counters_room = room;
+        struct scope_id scope = {.kind = (uint8_t)col_int(&st, 1)};
+        bool moved;
+        if (!remember_counter(l, (size_t)col_int(&st, 0), col_int(&st, 3), &moved) ||
+            !col_id(&st, 2, scope.id)) {
+            stmt_reset(&st);
+            return err_make(ERR_NOMEM, 0, "compare_counters");
         }
-        if (now_at > l->counters_seen[no] && !first) {
-            struct touch t = {.scope = {.kind = (uint8_t)col_int(&st, 1)}};
-            if (l->work_count == TOUCHES_MAX || !col_id(&st, 2, t.scope.id)) {
-                *too_many = true;
-            } else {
-                l->work[l->work_count++] = t;
-            }
+        if (moved && !first) {
+            live_touched(l, &scope, 1, 0);
         }
-        l->counters_seen[no] = now_at;
     }
     return stmt_err(&st, "compare_counters");
 }
 
 static bool company_moved(const struct live *l)
 {
-    for (size_t i = 0; i < l->work_count; i++) {
-        if (l->work[i].scope.kind == SCOPE_COMPANY) {
+    for (uint64_t n = l->seen < l->first ? l->first : l->seen; n < l->end; n++) {
+        if (l->touches[n % TOUCHES_MAX].scope.kind == SCOPE_COMPANY) {
             return true;
         }
     }
@@ -217,46 +236,54 @@ static void end_replaced(struct live *l, size_t from)
     }
 }
 
-static void look(struct live *l, size_t known, bool changed, bool too_many)
+/* `known` streams were there before; the others have just come. `all` are read anew. */
+static void look(struct live *l, size_t known, bool all)
 {
     int64_t now_ms = machine_mono_ms();
-    struct err err = err_ok();
-    if (changed) {
-        err = compare_counters(l, false, &too_many);
-    }
-    bool all = changed || too_many || err.code != ERR_OK || company_moved(l);
+    all = all || company_moved(l);
     end_replaced(l, known);
     for (size_t i = 0; i < l->stream_count; i++) {
         struct stream *s = &l->streams[i];
         if (all || i >= known) {
-            err = refresh(l, s);
+            struct err err = refresh(l, s);
             s->advanced = s->advanced || err.code != ERR_OK; /* a needless sync does no harm */
         }
-        s->advanced = s->advanced || too_many || is_hinted(l, s);
+        uint64_t since = i < known ? l->seen : s->since;
+        s->advanced = s->advanced || is_hinted(l, s, since);
     }
     sweep_streams(l, now_ms);
+}
+
+/* Under the mutex. */
+static bool has_news(const struct live *l)
+{
+    return l->closing || l->ending || l->changed || l->incoming_count > 0 ||
+           l->touch_count > l->end;
 }
 
 static void *hub(void *context)
 {
     struct live *l = context;
     for (;;) {
-        bool changed, too_many;
         (void)pthread_mutex_lock(&l->mutex);
-        if (!l->closing && l->touch_count == 0 && !l->changed && l->incoming_count == 0 &&
-            !l->ending && !l->too_many) {
+        if (!has_news(l)) {
             struct timespec at = machine_deadline(LOOK_MS);
             (void)pthread_cond_timedwait(&l->news, &l->mutex, &at);
         }
         size_t known = l->stream_count;
-        take_news(l, &changed, &too_many);
-        bool closing = l->closing, ending = l->ending || closing;
-        l->ending = false;
+        take_touches(l);
+        take_incoming(l);
+        bool closing = l->closing, ending = l->ending || closing, changed = l->changed;
+        l->ending = l->changed = false;
         (void)pthread_mutex_unlock(&l->mutex);
         for (size_t i = 0; ending && i < l->stream_count; i++) {
             l->streams[i].over = true;
         }
-        look(l, known, changed, too_many);
+        if (changed) { /* what moved comes back as touches, in the next round */
+            struct err err = compare_counters(l, false);
+            changed = err.code == ERR_OK;
+        }
+        look(l, known, changed);
         if (closing) {
             return NULL;
         }
@@ -272,9 +299,8 @@ static struct err start(struct live *l, const char *store_path)
         err = store_open(&l->store, l->db, &host, false);
         l->has_store = err.code == ERR_OK;
     }
-    bool unused = false;
     if (err.code == ERR_OK) {
-        err = compare_counters(l, true, &unused);
+        err = compare_counters(l, true);
     }
     if (err.code == ERR_OK) {
         int rc = pthread_create(&l->thread, NULL, hub, l);
@@ -325,6 +351,7 @@ void live_close(struct live *l)
     free(l->incoming);
     free(l->streams);
     free(l->counters_seen);
+    free(l->synced);
     (void)pthread_cond_destroy(&l->news);
     (void)pthread_mutex_destroy(&l->mutex);
     free(l);
@@ -350,10 +377,13 @@ bool live_add(struct live *l, struct exchange *x, const struct store_device *dev
 {
     struct stream s = {.exchange = x,
                        .device_number = device->number,
-                       .advanced = true, /* it may have missed something on its way here */
+                       .since = SYNCED_NEVER,
                        .sent_ms = machine_mono_ms()};
     signature_keyid(device->public_key, s.key_id);
     (void)pthread_mutex_lock(&l->mutex);
+    if (device->number < l->synced_room) {
+        s.since = l->synced[device->number];
+    }
     bool room = !l->closing && count_get(&l->counters->live_streams) < LIVE_STREAMS_MAX &&
                 push_incoming(l, &s);
     if (room) {
@@ -365,15 +395,38 @@ bool live_add(struct live *l, struct exchange *x, const struct store_device *dev
     return room;
 }
 
+/* Under the mutex. */
+static bool make_synced_room(struct live *l, uint32_t device_number)
+{
+    if (device_number < l->synced_room) {
+        return true;
+    }
+    size_t room = (size_t)device_number * 2 + 64;
+    uint64_t *more = device_number >= DEVICES_MAX ? NULL : realloc(l->synced, room * sizeof *more);
+    if (more == NULL) {
+        return false;
+    }
+    memset(more + l->synced_room, 0xff, (room - l->synced_room) * sizeof *more); /* SYNCED_NEVER */
+    l->synced = more;
+    l->synced_room = room;
+    return true;
+}
+
+void live_synced(struct live *l, uint32_t device_number)
+{
+    (void)pthread_mutex_lock(&l->mutex);
+    if (make_synced_room(l, device_number)) {
+        l->synced[device_number] = l->touch_count;
+    }
+    (void)pthread_mutex_unlock(&l->mutex);
+}
+
 void live_touched(struct live *l, const struct scope_id *scopes, size_t count, uint32_t author)
 {
     (void)pthread_mutex_lock(&l->mutex);
     for (size_t i = 0; i < count; i++) {
-        if (l->touch_count == TOUCHES_MAX) {
-            l->too_many = true;
-            break;
-        }
-        l->touches[l->touch_count++] = (struct touch){.scope = scopes[i], .author = author};
+        l->ring[l->touch_count++ % TOUCHES_MAX] =
+            (struct touch){.scope = scopes[i], .author = author};
     }
     if (count > 0) {
         (void)pthread_cond_signal(&l->news);

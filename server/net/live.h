@@ -5,7 +5,9 @@
  *   writer after a commit ── live_touched ──┐
  *   another process committed ─ live_changed ┴─► hub ─► HINT to whoever holds the scope
  *
- * The writer of a change isn't hinted about it. What devices hold, and whether they are still
+ * The writer of a change isn't hinted about it. Between its sync and the opening of its stream a
+ * device hears nothing: live_synced notes how far it read, and a stream that opens after something
+ * newer begins with a hint. What devices hold, and whether they are still
  * admitted, is read again whenever the company's scope moved or another process wrote. */
 #ifndef SERVER_NET_LIVE_H
 #define SERVER_NET_LIVE_H
@@ -21,6 +23,8 @@ void live_close(struct live *l);
 /* Takes over an exchange that was started; a stream that the device had before is ended. False:
  * too many. Any thread. */
 MUST_USE bool live_add(struct live *l, struct exchange *x, const struct store_device *device);
+/* Before the snapshot of a sync is taken. Any thread. */
+void live_synced(struct live *l, uint32_t device_number);
 void live_touched(struct live *l, const struct scope_id *scopes, size_t count, uint32_t author);
 void live_changed(struct live *l);
 void live_end_all(struct live *l); /* the server stops */

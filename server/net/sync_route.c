@@ -111,6 +111,7 @@ static void on_answer(struct pool_job *read, struct store *reader)
         answer_fault(job);
         break;
     case SERVER_READ:
+        live_synced(job->service->live, job->device.number);
         answer(job, reader);
         break;
     case SERVER_JUDGE:

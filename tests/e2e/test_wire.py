@@ -403,12 +403,54 @@ def test_health_and_metrics():
         check("another" in second.err, f"a second server on the same data\n{second}")
 
 
+class Live:
+    """GET /v1/live, and what has come down it."""
+
+    def __init__(self, w):
+        self.file = w.firm.dir / "live"
+        self.file.unlink(missing_ok=True)
+        headers = [a for k, v in w.sign(b"", "GET", "/v1/live").items() for a in ("-H", f"{k}: {v}")]
+        count = w.metric("live_streams")
+        self.process = subprocess.Popen(["curl", "-sS", "-N", "--http2", "--cacert", w.firm.data / "ca.pem",
+                                         "-o", self.file, *headers, w.url + "/v1/live"])
+        w.wait_for("live_streams", count + 1, 10)
+
+    def hints(self):
+        said = tool("read", data=self.file.read_bytes()) if self.file.exists() else b""
+        return [json.loads(line)["advanced"] for line in said.splitlines()]
+
+    def wait(self, count, seconds):
+        end = time.monotonic() + seconds
+        while len(self.hints()) < count and time.monotonic() < end:
+            time.sleep(0.05)
+        equal(self.hints(), [True] * count, "hints")
+
+
+def test_live_hints():
+    with wired() as w:
+        equal(w.sync()[0], 200, "a sync")
+        live = Live(w)
+        live.wait(0, 0.5)
+        w.firm.user("zoe", "rep") # by another process
+        live.wait(1, 3)
+        w.firm.admin("user", "edit", "zoe", "--title", "Senior")
+        live.wait(2, 3)
+        live.process.kill()
+        live.process.wait()
+        w.wait_for("live_streams", 0, 5)
+        w.firm.admin("user", "edit", "zoe", "--title", "Junior")
+        time.sleep(1.5)
+        live = Live(w)
+        live.wait(1, 2) # it missed something since its last sync
+        device = w.firm.admin("device", "list", "--json").json()[0]
+        w.firm.admin("device", "revoke", device["id"])
+        equal(live.process.wait(5), 0, "a revoked device's stream is ended")
+        w.well("live")
+
+
 def test_stopping_is_graceful():
     with wired() as w:
-        live = subprocess.Popen(["curl", "-sS", "-N", "--http2", "--cacert", w.firm.data / "ca.pem",
-                                 *[a for k, v in w.sign(b"", "GET", "/v1/live").items() for a in ("-H", f"{k}: {v}")],
-                                 w.url + "/v1/live"], stdout=subprocess.PIPE)
-        w.wait_for("live_streams", 1, 10)
+        live = Live(w).process
         begin = time.monotonic()
         w.firm.stop(seconds=12)
         equal(live.wait(5), 0, "the live stream ended properly")
