@@ -37,11 +37,12 @@ struct replica {
     uint8_t digest_key[16];
     char intent[32]; /* of the transaction that is being written, or "" */
     struct capture capture;
-    bool applying;         /* server rows are being laid in: triggers are silent */
-    uint64_t clock;        /* hybrid logical clock, last stamp given */
-    int64_t offset_ms;     /* server time minus this device's wall clock */
-    int64_t seen_ms;       /* last server time seen; 0: none yet */
-    struct outbox *outbox; /* pending work by row, read when first asked for */
+    bool applying;          /* server rows are being laid in: triggers are silent */
+    uint64_t clock;         /* hybrid logical clock, last stamp given */
+    int64_t offset_ms;      /* server time minus this device's wall clock */
+    int64_t seen_ms;        /* last server time seen; 0: none yet */
+    struct outbox *outbox;  /* pending work by row, read when first asked for */
+    int64_t outbox_version; /* db_data_version when it was last looked at from outside a sync */
 };
 
 /* Makes the tables and triggers of a new replica and stores who it is. One transaction. */
