@@ -3,7 +3,8 @@
  *   sync_once:  session ─REQUEST─► sign, send ─► pieces ─► session ─► … ─► DONE
  *                  ▲                  │ no answer, 429, 5xx: wait with full jitter, new session
  *                  └──────────────────┘ 401 `clock`: signed again with the server's time, once
- *   sync_wait:  GET /v1/live until a hint, or a local change; where that fails, the poll's clock
+ *   sync_wait:  GET /v1/live, open beside the syncs, until a hint or a local change; where no
+ *               stream is to be had, the poll's clock
  *
  * What was received is stored by the session piece by piece, so a new session goes on from there.
  */
@@ -35,9 +36,10 @@ struct sync_loop {
     struct http_traffic before;
     /* of the live stream */
     struct buf live;
-    bool advanced;
-    int64_t heard_ms;     /* monotonic, last hint; 0: no stream */
+    bool advanced;        /* a hint came since the last sync began */
+    int64_t heard_ms;     /* monotonic, when something was last heard */
     int64_t data_version; /* of the replica as this process knows it */
+    int64_t began_ms;     /* monotonic, last sync */
 };
 
 /* ---- opening ---- */
@@ -54,20 +56,6 @@ static struct err take_lock(struct sync_loop *loop)
         return err_make(ERR_BUSY, errno, "sync.lock");
     }
     return err_ok();
-}
-
-/* A live stream that fell silent, a change made here, a watcher who wants to stop. */
-static bool on_wait(void *context)
-{
-    struct sync_loop *loop = context;
-    if (loop->watcher.cancelled(loop->watcher.context)) {
-        return true;
-    }
-    if (loop->heard_ms == 0) {
-        return false;
-    }
-    return machine_mono_ms() - loop->heard_ms > LIVE_SILENCE_MS ||
-           db_data_version(loop->home->db) != loop->data_version;
 }
 
 static struct err open_http(struct sync_loop *loop)
@@ -89,8 +77,8 @@ static struct err open_http(struct sync_loop *loop)
     struct http_options options = {.server = (const char *)server.at,
                                    .ca = ca,
                                    .session_file = session_file,
-                                   .cancelled = on_wait,
-                                   .context = loop};
+                                   .cancelled = loop->watcher.cancelled,
+                                   .context = loop->watcher.context};
     return http_open(&loop->http, &options);
 }
 
@@ -156,14 +144,20 @@ static struct err on_piece(void *context, struct bytes piece)
     return err;
 }
 
+static void sign(struct sync_loop *loop, struct http_request *request,
+                 struct signature_headers *signature)
+{
+    int64_t now_ms = replica_now_ms(&loop->home->replica) + loop->clock_fix_ms;
+    signature_make(request->method, request->path, request->body, now_ms / 1000,
+                   loop->secret_key + 32, loop->secret_key, signature);
+    request->signature = signature;
+}
+
 static struct err send_signed(struct sync_loop *loop, struct http_request *request,
                               struct http_answer *answer)
 {
     struct signature_headers signature;
-    int64_t now_ms = replica_now_ms(&loop->home->replica) + loop->clock_fix_ms;
-    signature_make(request->method, request->path, request->body, now_ms / 1000,
-                   loop->secret_key + 32, loop->secret_key, &signature);
-    request->signature = &signature;
+    sign(loop, request, &signature);
     struct err err = http_send(loop->http, request, answer);
     request->signature = NULL;
     return err;
@@ -318,6 +312,8 @@ static void add_tally(struct client_tally *sum, const struct client_tally *more)
 struct err sync_once(struct sync_loop *loop, bool verify, int tries, struct sync_result *out)
 {
     struct client_tally sum = {0};
+    loop->advanced = false; /* hints from now on are about what this sync may miss */
+    loop->began_ms = machine_mono_ms();
     loop->before = http_traffic(loop->http);
     struct err err = err_ok();
     for (int i = 0; i < tries; i++) {
@@ -366,44 +362,74 @@ static struct err on_live_piece(void *context, struct bytes piece)
         memmove(loop->live.at, loop->live.at + used, loop->live.size);
     }
     arena_release(&arena);
-    if (err.code == ERR_OK && loop->advanced) {
-        err =
-            err_make(ERR_CANCELLED, 0, "live"); /* enough heard: the stream makes way for a sync */
-    }
     return err;
 }
 
-/* True: heard that there is reason to sync, or that the wait is over; false: no stream to be had.
- */
-static bool listen(struct sync_loop *loop)
+static bool changed_here(struct sync_loop *loop)
+{
+    return db_data_version(loop->home->db) != loop->data_version;
+}
+
+static bool is_silent(const struct sync_loop *loop)
+{
+    return machine_mono_ms() - loop->heard_ms > LIVE_SILENCE_MS;
+}
+
+static bool heard_enough(void *context)
+{
+    struct sync_loop *loop = context;
+    return loop->advanced || is_cancelled(loop) || changed_here(loop) || is_silent(loop);
+}
+
+static struct err open_stream(struct sync_loop *loop)
 {
     struct http_request request = {.method = "GET",
                                    .path = "/v1/live",
-                                   .lasting = true,
                                    .accepts = "application/cbor-seq",
                                    .received = on_live_piece,
                                    .context = loop};
-    struct http_answer answer;
+    struct signature_headers signature;
     buf_clear(&loop->live);
-    loop->advanced = false;
     loop->heard_ms = machine_mono_ms();
-    struct err err = send_signed(loop, &request, &answer);
-    bool silent = machine_mono_ms() - loop->heard_ms > LIVE_SILENCE_MS;
-    loop->heard_ms = 0;
-    http_answer_release(&answer);
-    return err.code == ERR_CANCELLED && !silent;
+    sign(loop, &request, &signature);
+    return http_stream_open(loop->http, &request);
+}
+
+/* True: the wait is over for a reason that the stream lived to see. A new stream's first hint asks
+ * for a sync, since something may have happened before it was there. */
+static bool listen_live(struct sync_loop *loop)
+{
+    struct err err = err_ok();
+    if (!http_stream_is_open(loop->http)) {
+        err = open_stream(loop);
+    }
+    if (err.code == ERR_OK) {
+        err = http_stream_wait(loop->http, heard_enough, loop);
+    }
+    if (err.code == ERR_OK && is_silent(loop)) {
+        http_stream_close(loop->http);
+        return false;
+    }
+    return err.code == ERR_OK;
+}
+
+/* Half of the time to all of it, so that a crowd of devices doesn't ask in step. */
+static void wait_for_poll(struct sync_loop *loop)
+{
+    int64_t wait_ms = LIVE_POLL_MS / 2 + (int64_t)randombytes_uniform(LIVE_POLL_MS / 2);
+    int64_t end = machine_mono_ms() + wait_ms;
+    while (machine_mono_ms() < end && !is_cancelled(loop) && !changed_here(loop)) {
+        machine_sleep_ms(SLEEP_STEP_MS);
+    }
 }
 
 void sync_wait(struct sync_loop *loop)
 {
-    if (listen(loop)) {
-        return;
+    if (!listen_live(loop)) {
+        wait_for_poll(loop);
     }
-    /* Half of it to all of it, so that a crowd of devices doesn't poll in step. */
-    int64_t wait_ms = LIVE_POLL_MS / 2 + (int64_t)randombytes_uniform(LIVE_POLL_MS / 2);
-    int64_t end = machine_mono_ms() + wait_ms;
-    while (machine_mono_ms() < end && !is_cancelled(loop) &&
-           db_data_version(loop->home->db) == loop->data_version) {
-        machine_sleep_ms(SLEEP_STEP_MS);
+    int64_t left = loop->began_ms + SYNC_INTERVAL_MS - machine_mono_ms();
+    if (left > 0) { /* where much is going on, several hints make one sync */
+        machine_sleep_ms(left);
     }
 }

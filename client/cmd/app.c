@@ -50,6 +50,7 @@ void say(const struct app *app, enum phrase phrase, ...)
 
 void warn(const struct app *app, enum phrase phrase, ...)
 {
+    fflush(stdout); /* the two are read as one where both go to a terminal or a log */
     va_list list;
     va_start(list, phrase);
     speak(stderr, app->chinese, phrase, list);

@@ -1,5 +1,5 @@
-/* See http.h. The easy interface is enough: one request runs at a time, and libcurl keeps the
- * connection between them. Whoever needs to do two things at once ends one of them first. */
+/* See http.h. Two of libcurl's easy handles, one for requests and one for the stream, share the
+ * connections of one multi handle. `drive` runs both until the caller's one is done. */
 #include "client/net/http.h"
 
 #include "client/net/session_cache.h"
@@ -13,9 +13,23 @@
 #define SOCKETS_MAX     8
 #define IPPROTO_TCP_OWN 6 /* <netinet/in.h> would define struct tcp_info a second time */
 #define URL_BYTES_MAX   512
+#define POLL_MS         250 /* between looks at whoever may want to stop */
+
+/* One request while it runs. */
+struct exchange {
+    CURL *curl;
+    struct http *http;
+    const struct http_request *request;
+    struct http_answer *answer;
+    struct curl_slist *headers;
+    struct err err; /* of what `received` said, or of an answer that can't be taken */
+    char content_type[64];
+    bool running;
+    CURLcode result; /* when it ran no more */
+};
 
 struct http {
-    CURL *curl;
+    CURLM *multi;
     struct http_options options;
     char server[URL_BYTES_MAX];
     struct buf ca; /* the caller's, copied */
@@ -24,15 +38,10 @@ struct http {
     curl_socket_t sockets[SOCKETS_MAX]; /* open ones, to count their bytes */
     size_t socket_count;
     struct http_traffic closed; /* of sockets that are gone */
-};
-
-/* One request while it runs. */
-struct exchange {
-    struct http *http;
-    const struct http_request *request;
-    struct http_answer *answer;
-    struct err err; /* of what `received` said, or of an answer that can't be taken */
-    char content_type[64];
+    struct exchange call;
+    struct exchange stream;
+    struct http_request stream_request;
+    struct http_answer stream_answer;
 };
 
 /* ---- bytes at the socket ---- */
@@ -92,18 +101,9 @@ static CURLcode on_ssl_context(CURL *curl, void *ssl_ctx, void *context)
     return CURLE_OK;
 }
 
-static int on_progress(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
-                       curl_off_t up)
+/* What holds for every request of a handle. */
+static bool set_up(struct http *h, CURL *c)
 {
-    (void)down_total, (void)down, (void)up_total, (void)up;
-    const struct http *h = context;
-    return h->options.cancelled != NULL && h->options.cancelled(h->options.context);
-}
-
-/* What holds for every request of this connection; an unknown option shows in `bad`. */
-static bool set_up(struct http *h)
-{
-    CURL *c = h->curl;
     bool bad = false;
 #define SET(option, value) bad = curl_easy_setopt(c, option, value) != CURLE_OK || bad
     SET(CURLOPT_NOSIGNAL, 1L);
@@ -122,9 +122,7 @@ static bool set_up(struct http *h)
     SET(CURLOPT_OPENSOCKETDATA, h);
     SET(CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
     SET(CURLOPT_CLOSESOCKETDATA, h);
-    SET(CURLOPT_NOPROGRESS, 0L);
-    SET(CURLOPT_XFERINFOFUNCTION, on_progress);
-    SET(CURLOPT_XFERINFODATA, h);
+    SET(CURLOPT_PIPEWAIT, 1L); /* better to share a connection than to open a second */
     if (h->ca.size == 0) {
         SET(CURLOPT_SSL_VERIFYPEER, 0L);
         SET(CURLOPT_SSL_VERIFYHOST, 0L);
@@ -157,8 +155,11 @@ struct err http_open(struct http **out, const struct http_options *options)
         file = h->session_path;
     }
     session_cache_init(&h->sessions, file);
-    h->curl = curl_easy_init();
-    if (h->curl == NULL || h->ca.bad || !set_up(h)) {
+    h->multi = curl_multi_init();
+    h->call = (struct exchange){.curl = curl_easy_init(), .http = h};
+    h->stream = (struct exchange){.curl = curl_easy_init(), .http = h};
+    if (h->multi == NULL || h->call.curl == NULL || h->stream.curl == NULL || h->ca.bad ||
+        !set_up(h, h->call.curl) || !set_up(h, h->stream.curl)) {
         http_close(h);
         return err_make(ERR_NOMEM, 0, "http_open");
     }
@@ -169,7 +170,10 @@ struct err http_open(struct http **out, const struct http_options *options)
 void http_close(struct http *h)
 {
     if (h != NULL) {
-        curl_easy_cleanup(h->curl); /* closes its sockets through on_close_socket */
+        http_stream_close(h);
+        curl_easy_cleanup(h->call.curl);
+        curl_easy_cleanup(h->stream.curl);
+        curl_multi_cleanup(h->multi); /* closes the connections through on_close_socket */
         buf_release(&h->ca);
         free(h);
     }
@@ -182,10 +186,10 @@ void http_answer_release(struct http_answer *answer)
 
 /* ---- a request ---- */
 
-static bool is_http2(struct http *h)
+static bool is_http2(const struct exchange *x)
 {
     long version = 0;
-    return curl_easy_getinfo(h->curl, CURLINFO_HTTP_VERSION, &version) == CURLE_OK &&
+    return curl_easy_getinfo(x->curl, CURLINFO_HTTP_VERSION, &version) == CURLE_OK &&
            version == CURL_HTTP_VERSION_2_0;
 }
 
@@ -207,9 +211,9 @@ static struct err stranger(struct exchange *x, const char *where)
 static struct err check_answer(struct exchange *x)
 {
     long status = 0;
-    curl_easy_getinfo(x->http->curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
     x->answer->status = (int)status;
-    if (!is_http2(x->http)) {
+    if (!is_http2(x)) {
         return stranger(x, "http: not HTTP/2");
     }
     const char *type = status == 200 ? x->request->accepts : "application/cbor-seq";
@@ -323,13 +327,15 @@ static struct err curl_err(CURLcode code)
     }
 }
 
-static CURLcode run_exchange(struct exchange *x, struct curl_slist *headers)
+/* Sets the handle to the request; false: no memory. */
+static bool prepare(struct exchange *x, bool lasting)
 {
-    CURL *c = x->http->curl;
+    CURL *c = x->curl;
     const struct http_request *r = x->request;
     char url[URL_BYTES_MAX + 64];
     snprintf(url, sizeof url, "%s%s", x->http->server, r->path);
     bool bad = false;
+    x->headers = request_headers(r, &bad);
 #define SET(option, value) bad = curl_easy_setopt(c, option, value) != CURLE_OK || bad
     if (strcmp(r->method, "POST") == 0) {
         SET(CURLOPT_POSTFIELDS, (const char *)r->body.at);
@@ -338,33 +344,145 @@ static CURLcode run_exchange(struct exchange *x, struct curl_slist *headers)
         SET(CURLOPT_HTTPGET, 1L);
     }
     SET(CURLOPT_URL, url);
-    SET(CURLOPT_HTTPHEADER, headers);
-    SET(CURLOPT_LOW_SPEED_TIME, r->lasting ? 0L : HTTP_STALL_TIMEOUT_S);
+    SET(CURLOPT_HTTPHEADER, x->headers);
+    SET(CURLOPT_LOW_SPEED_TIME, lasting ? 0L : HTTP_STALL_TIMEOUT_S);
     SET(CURLOPT_HEADERFUNCTION, on_header);
     SET(CURLOPT_HEADERDATA, x);
     SET(CURLOPT_WRITEFUNCTION, on_body);
     SET(CURLOPT_WRITEDATA, x);
+    SET(CURLOPT_PRIVATE, x);
 #undef SET
-    return bad ? CURLE_OUT_OF_MEMORY : curl_easy_perform(c);
+    return !bad;
+}
+
+static struct err start(struct exchange *x, const struct http_request *request,
+                        struct http_answer *answer, bool lasting)
+{
+    *answer = (struct http_answer){0};
+    buf_init(&answer->fault, HTTP_FAULT_BYTES_MAX);
+    *x = (struct exchange){.curl = x->curl, .http = x->http, .request = request, .answer = answer};
+    if (!prepare(x, lasting) || curl_multi_add_handle(x->http->multi, x->curl) != CURLM_OK) {
+        curl_slist_free_all(x->headers);
+        x->headers = NULL;
+        return err_make(ERR_NOMEM, 0, "http");
+    }
+    x->running = true;
+    return err_ok();
+}
+
+/* Takes a handle out, whether its request ended or not: an open HTTP/2 stream is reset, the
+ * connection stays. */
+static void stop(struct exchange *x)
+{
+    if (x->headers != NULL) {
+        curl_multi_remove_handle(x->http->multi, x->curl);
+        curl_slist_free_all(x->headers);
+        x->headers = NULL;
+        x->running = false;
+    }
+}
+
+static void take_endings(struct http *h)
+{
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(h->multi, &left)) != NULL) {
+        char *owner = NULL;
+        if (message->msg == CURLMSG_DONE &&
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &owner) == CURLE_OK) {
+            struct exchange *x = (struct exchange *)(void *)owner;
+            x->running = false;
+            x->result = message->data.result;
+        }
+    }
+}
+
+/* Runs what is under way until `x` has ended or `enough` says so. */
+static struct err drive(struct exchange *x, bool (*enough)(void *context), void *context)
+{
+    struct http *h = x->http;
+    for (;;) {
+        int running;
+        if (curl_multi_perform(h->multi, &running) != CURLM_OK) {
+            return err_make(ERR_INTERNAL, 0, "http");
+        }
+        take_endings(h);
+        if (!x->running) {
+            return err_ok();
+        }
+        if (enough != NULL && enough(context)) {
+            return err_make(ERR_CANCELLED, 0, "http");
+        }
+        if (curl_multi_poll(h->multi, NULL, 0, POLL_MS, NULL) != CURLM_OK) {
+            return err_make(ERR_INTERNAL, 0, "http");
+        }
+    }
+}
+
+/* How an exchange that runs no more came out. */
+static struct err outcome(struct exchange *x)
+{
+    struct err err = curl_err(x->result);
+    if (x->err.code != ERR_OK) {
+        return x->err; /* what made us stop says more than that we did */
+    }
+    if (err.code == ERR_OK && x->answer->status == 0) {
+        err = check_answer(x); /* an answer without a body */
+    }
+    if (err.code == ERR_TLS || x->result == CURLE_SSL_CONNECT_ERROR) {
+        session_cache_forget(&x->http->sessions);
+    }
+    return err;
 }
 
 struct err http_send(struct http *h, const struct http_request *request, struct http_answer *answer)
 {
-    *answer = (struct http_answer){0};
-    buf_init(&answer->fault, HTTP_FAULT_BYTES_MAX);
-    struct exchange x = {.http = h, .request = request, .answer = answer};
-    bool bad = false;
-    struct curl_slist *headers = request_headers(request, &bad);
-    struct err err = curl_err(bad ? CURLE_OUT_OF_MEMORY : run_exchange(&x, headers));
-    curl_slist_free_all(headers);
-    if (x.err.code != ERR_OK) {
-        return x.err; /* what made us stop says more than that we did */
+    struct exchange *x = &h->call;
+    struct err err = start(x, request, answer, false);
+    if (err.code == ERR_OK) {
+        err = drive(x, h->options.cancelled, h->options.context);
     }
-    if (err.code == ERR_OK && answer->status == 0) {
-        err = check_answer(&x); /* an answer without a body */
+    if (err.code == ERR_OK) {
+        err = outcome(x);
     }
-    if (err.code == ERR_TLS || err.cause == CURLE_SSL_CONNECT_ERROR) {
-        session_cache_forget(&h->sessions);
-    }
+    stop(x);
     return err;
+}
+
+/* ---- the stream ---- */
+
+struct err http_stream_open(struct http *h, const struct http_request *request)
+{
+    http_stream_close(h);
+    h->stream_request = *request;
+    struct err err = start(&h->stream, &h->stream_request, &h->stream_answer, true);
+    h->stream_request.signature = NULL; /* its lines are made, and the caller's goes */
+    return err;
+}
+
+struct err http_stream_wait(struct http *h, bool (*enough)(void *context), void *context)
+{
+    struct exchange *x = &h->stream;
+    struct err err = drive(x, enough, context);
+    if (err.code == ERR_CANCELLED && x->running) {
+        return err_ok();
+    }
+    if (err.code == ERR_OK) {
+        err = outcome(x);
+    }
+    http_stream_close(h);
+    return err.code == ERR_OK ? err_make(ERR_NETWORK, 0, "stream") : err;
+}
+
+bool http_stream_is_open(const struct http *h)
+{
+    return h->stream.running;
+}
+
+void http_stream_close(struct http *h)
+{
+    if (h->stream.headers != NULL) {
+        stop(&h->stream);
+        http_answer_release(&h->stream_answer);
+    }
 }

@@ -1,7 +1,7 @@
-/* HTTP/2 requests to the firm's server, over libcurl: one request at a time over a connection that
- * is kept. Nothing but HTTP/2 over TLS is spoken, and an answer of another kind than the protocol's
- * (a sign-in page of a hotel network, say) is ERR_PROTOCOL with `stranger` set and is thrown away.
- * Belongs to one thread. */
+/* HTTP/2 requests to the firm's server, over libcurl: one request at a time, and beside it one
+ * lasting stream, over one connection that is kept. Nothing but HTTP/2 over TLS is spoken, and an
+ * answer of another kind than the protocol's (a sign-in page of a hotel network, say) is
+ * ERR_PROTOCOL with `stranger` set and is thrown away. Belongs to one thread. */
 #ifndef CLIENT_NET_HTTP_H
 #define CLIENT_NET_HTTP_H
 
@@ -18,7 +18,8 @@ struct http_options {
     const char *server;       /* "https://host:port" */
     struct bytes ca;          /* PEM; empty: no check at all, for `GET /v1/ca` alone */
     const char *session_file; /* where TLS sessions live between processes; NULL: nowhere */
-    /* Asked about once a second while a request runs; true ends it with ERR_CANCELLED. */
+    /* Asked several times a second while a request runs; true ends it with ERR_CANCELLED. NULL:
+     * never. */
     bool (*cancelled)(void *context);
     void *context;
 };
@@ -49,6 +50,15 @@ void http_close(struct http *h);
 MUST_USE struct err http_send(struct http *h, const struct http_request *request,
                               struct http_answer *answer);
 void http_answer_release(struct http_answer *answer);
+
+/* A stream: an answer that stays open, whose pieces arrive during http_send and http_stream_wait.
+ * What `request` points to is copied, but for `received` and its context. One at a time. */
+MUST_USE struct err http_stream_open(struct http *h, const struct http_request *request);
+/* Returns ERR_OK when `enough` says so, asked after each piece and several times a second; an error
+ * when the stream ended, which closes it. */
+MUST_USE struct err http_stream_wait(struct http *h, bool (*enough)(void *context), void *context);
+bool http_stream_is_open(const struct http *h);
+void http_stream_close(struct http *h);
 
 /* Bytes at the socket since http_open, both ways: TLS records with handshakes and alerts, without
  * the headers of TCP and IP; resent segments count as often as they were sent. */
