@@ -99,23 +99,30 @@ static bool parse_text(const struct column *c, struct bytes text, struct arena *
     return true;
 }
 
-static bool parse_choice(const struct column *c, struct bytes text, struct arena *arena,
-                         struct value *out, struct complaint *why)
+/* Whether people may mean `name` with `text`: "Not met" is not_met, "a" is A. */
+static bool means_choice(struct bytes text, const char *name, size_t size)
 {
-    struct bytes copy = arena_copy(arena, text);
-    if (copy.at == NULL) {
-        return refuse(c, "too_long", "", why);
+    for (size_t i = 0; i < size && i < text.size; i++) {
+        uint8_t letter = text.at[i] == ' ' || text.at[i] == '-' ? '_' : lower(text.at[i]);
+        if (letter != lower((uint8_t)name[i])) {
+            return false;
+        }
     }
-    uint8_t *name = arena_alloc(arena, text.size);
-    for (size_t i = 0; name != NULL && i < text.size; i++) {
-        uint8_t letter = lower(text.at[i]);
-        name[i] = letter == ' ' || letter == '-' ? '_' : letter;
+    return size == text.size;
+}
+
+static bool parse_choice(const struct column *c, struct bytes text, struct value *out,
+                         struct complaint *why)
+{
+    for (const char *at = c->choices; *at != 0; at += strspn(at, " ")) {
+        size_t size = strcspn(at, " ");
+        if (means_choice(text, at, size)) {
+            *out = value_text(bytes_of(at, size));
+            return true;
+        }
+        at += size;
     }
-    if (name == NULL || column_rank(c, bytes_of(name, text.size)) < 0) {
-        return refuse(c, "not_a_choice", c->choices, why);
-    }
-    *out = value_text(bytes_of(name, text.size));
-    return true;
+    return refuse(c, "not_a_choice", c->choices, why);
 }
 
 static bool parse_tags(const struct column *c, struct bytes text, struct arena *arena,
@@ -319,7 +326,7 @@ bool column_parse(const struct column *c, struct bytes text, const struct text_r
     case TYPE_TAGS:
         return parse_tags(c, trimmed, arena, out, why);
     case TYPE_ENUM:
-        return parse_choice(c, trimmed, arena, out, why);
+        return parse_choice(c, trimmed, out, why);
     case TYPE_INT:
     case TYPE_MINUTES:
         return parse_number(c, trimmed, 0, out, why);

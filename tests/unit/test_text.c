@@ -99,6 +99,7 @@ static const struct read_case reads[] = {
     {"an array of numbers", TYPE_TAGS, "[1]", NULL, "malformed", "CNY", NULL},
     {"a choice", TYPE_ENUM, "in_progress", "\"in_progress\"", NULL, "CNY", NULL},
     {"a choice in capitals", TYPE_ENUM, "In Progress", "\"in_progress\"", NULL, "CNY", NULL},
+    {"a choice that is a capital", TYPE_ENUM, "a", "\"A\"", NULL, "CNY", NULL},
     {"not a choice", TYPE_ENUM, "done", NULL, "not_a_choice", "CNY", NULL},
     {"composed", TYPE_TEXT, "Cafe\xcc\x81", "\"Caf\xc3\xa9\"", NULL, "CNY", NULL},
     {"text is trimmed", TYPE_TEXT, " 上海 ", "\"上海\"", NULL, "CNY", NULL},
@@ -122,7 +123,7 @@ static void test_what_people_write(void **state)
     (void)state;
     for (size_t i = 0; i < count_of(reads); i++) {
         const struct read_case *r = &reads[i];
-        struct column c = {.name = "field", .type = r->type, .choices = "in_progress completed"};
+        struct column c = {.name = "field", .type = r->type, .choices = "in_progress completed A"};
         struct text_rules rules = rules_of(r->currency, r->format);
         struct arena arena;
         struct buf json;
