@@ -75,6 +75,7 @@ def test_sync_brings_nothing_twice():
 def test_the_manager_holds_what_the_team_holds():
     with firm_with_reps() as firm:
         lin, mei = firm.device("lin"), firm.device("mei")
+        lin.sync()
         lin.new("customer", name="石库门茶室", kind="prospect")
         lin.run("visit", "log", "L1", "--outcome", "other")
         lin.sync()
