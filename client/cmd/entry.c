@@ -128,24 +128,11 @@ static bool ends_with(const char *text, const char *end)
     return size >= end_size && strcmp(text + size - end_size, end) == 0;
 }
 
-/* The book where a rep's own new customers go. */
-static struct err home_book(struct app *app, struct value *out)
+/* The book where a rep's own new customers go has the rep's own id, so that it is known before the
+ * first sync. */
+static void home_book(struct app *app, struct value *out)
 {
-    struct stmt st;
-    struct err err = db_use(app->home.db,
-                            "SELECT id FROM book WHERE home_of_id = ?1 AND _deleted_at IS NULL"
-                            " LIMIT 1",
-                            &st);
-    if (err.code != ERR_OK) {
-        return err;
-    }
-    bind_id(&st, 1, app->home.replica.person);
-    uint8_t id[16];
-    if (db_step_row(&st) && col_id(&st, 0, id)) {
-        *out = id_value(app, id);
-        stmt_reset(&st);
-    }
-    return stmt_err(&st, "home_book");
+    *out = id_value(app, app->home.replica.person);
 }
 
 static struct err new_number(struct app *app, struct value *out)
@@ -170,7 +157,8 @@ static struct err default_of(struct app *app, const struct moment *now, const st
         return new_number(app, out);
     }
     if (is_named(c, "book_id")) {
-        return home_book(app, out);
+        home_book(app, out);
+        return err_ok();
     }
     if (is_named(c, "person_id") || is_named(c, "created_by")) {
         *out = id_value(app, app->home.replica.person);

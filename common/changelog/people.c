@@ -1,5 +1,6 @@
 /* A new person comes with a home book, where their own new customers go, and with the scopes that
- * are theirs alone. */
+ * are theirs alone. The home book has its person's id: a device knows it from its enrolment on,
+ * before the first sync has brought a row. */
 #include "common/changelog/store_internal.h"
 
 static struct bytes name_of(const struct cell *cells, size_t count)
@@ -12,14 +13,12 @@ static struct bytes name_of(const struct cell *cells, size_t count)
     return bytes_text("");
 }
 
-static struct err scopes_make(struct store *st, const uint8_t person[16], const uint8_t book[16])
+static struct err scopes_make(struct store *st, const uint8_t person[16])
 {
     struct scope_id ids[] = {{.kind = SCOPE_USER}, {.kind = SCOPE_PRIVATE}, {.kind = SCOPE_BOOK}};
-    memcpy(ids[0].id, person, 16);
-    memcpy(ids[1].id, person, 16);
-    memcpy(ids[2].id, book, 16);
     struct err err = err_ok();
     for (size_t i = 0; i < count_of(ids) && err.code == ERR_OK; i++) {
+        memcpy(ids[i].id, person, 16);
         int64_t unused = 0;
         err = store_scope(st, &ids[i], true, &unused);
     }
@@ -29,26 +28,23 @@ static struct err scopes_make(struct store *st, const uint8_t person[16], const 
 static struct err home_add(struct store *st, struct server_write *w, int64_t now_ms,
                            const uint8_t person[16], struct bytes name, struct complaint *why)
 {
-    uint8_t book[16];
     uint8_t holder[16];
-    store_new_id(st, now_ms, book);
     store_new_id(st, now_ms, holder);
     const struct value whose = value_blob(bytes_of(person, 16));
     const struct cell book_cells[] = {
         {.column = COLUMN_book_name, .value = value_text(name)},
         {.column = COLUMN_book_kind, .value = value_text(bytes_text("home"))},
         {.column = COLUMN_book_home_of_id, .value = whose}};
-    const struct cell holder_cells[] = {
-        {.column = COLUMN_book_holder_book_id, .value = value_blob(bytes_of(book, 16))},
-        {.column = COLUMN_book_holder_person_id, .value = whose}};
+    const struct cell holder_cells[] = {{.column = COLUMN_book_holder_book_id, .value = whose},
+                                        {.column = COLUMN_book_holder_person_id, .value = whose}};
     int64_t seq = 0;
-    struct err err = server_write_put(w, catalogue_table(TABLE_book), book, book_cells,
+    struct err err = server_write_put(w, catalogue_table(TABLE_book), person, book_cells,
                                       count_of(book_cells), 0, &seq, NULL, why);
     if (err.code == ERR_OK) {
         err = server_write_put(w, catalogue_table(TABLE_book_holder), holder, holder_cells,
                                count_of(holder_cells), 0, &seq, NULL, why);
     }
-    return err.code == ERR_OK ? scopes_make(st, person, book) : err;
+    return err.code == ERR_OK ? scopes_make(st, person) : err;
 }
 
 struct err store_person_add(struct server_write *w, const uint8_t id[16], const struct cell *cells,
