@@ -35,6 +35,7 @@ reps_work() {
     rep lin visit plan X004 "$(date +%F)"
     rep lin visit start 城隍庙茶庄 --at 31.2257,121.4922,12
     rep lin order new 城隍庙茶庄 TEA-LJ-100=24 TEA-PE-357=6 --discount 300
+    rep lin order submit D1-0001 # Lin's is the first device, and this its first number
     rep lin pay 城隍庙茶庄 500.00 --method wechat
     rep lin visit finish --outcome order --note '新茶卖得好，下月加量' --next '送中秋礼盒样品' \
         --on "$(date -d '+7 days' +%F)"
@@ -44,6 +45,7 @@ reps_work() {
 
     rep sam visit start 'Pudong Import Foods' --at 31.2354,121.5064,20
     rep sam order new 'Pudong Import Foods' TEA-EB-025=40 SNK-SB-160=30 COF-YN-250=20
+    rep sam order submit D2-0001
     rep sam visit finish --outcome order --note 'Deli counter moves to the front in May'
     rep sam visit log P004 --outcome payment --note "Fiona paid last month's bill"
     rep sam pay P004 1280.50 --method transfer

@@ -6,6 +6,8 @@ what they print as a terminal in server/demo/legwork.svg. Nothing in it is made 
 import html
 import os
 import pathlib
+import re
+import shlex
 import subprocess
 import unicodedata
 
@@ -18,23 +20,26 @@ SCENES = [
     ("lin, in the cellar of the tea house, no network",
      [("lin", "find", "城隍"), ("lin", "visit", "start", "城隍庙茶庄"),
       ("lin", "order", "new", "城隍庙茶庄", "TEA-TGY-125=12", "SAU-CH-280=24"),
+      ("lin", "order", "submit", "{order}"),
       ("lin", "visit", "finish", "--outcome", "order", "--note", "加一排货架"), ("lin", "status")]),
     ("an hour later, back in the street", [("lin", "sync")]),
-    ("the manager, at her desk", [("query", "--report", "team_day")]),
+    ("the manager, at her desk", [("query", "--report", "team_day", "--format", "csv")]),
 ]
+COLUMNS = "2-10,14"  # of the report: what fits a picture
 
 
 def run(words):
-    env = dict(os.environ, LEGWORK_LANG="en", COLUMNS="110")
+    """What is typed, and what is printed."""
     if words[0] == "query":
-        shown = ["legworkd", *words]
-        command = [PROGRAMS / "legworkd", "--data", PLACE / "server", *words]
+        program, place, rest = "legworkd", ["--data", PLACE / "server"], words
+        pipe = f" | cut -d, -f{COLUMNS}"
     else:
-        shown = ["legwork", *words[1:]]
-        command = [PROGRAMS / "legwork", "--home", PLACE / words[0], *words[1:]]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
-    quoted = [f"'{w}'" if " " in w else w for w in shown]
-    return " ".join(quoted), (done.stdout + done.stderr).rstrip("\n").split("\n")
+        program, place, rest, pipe = "legwork", ["--home", PLACE / words[0]], words[1:], ""
+    line = " ".join(shlex.quote(str(w)) for w in [PROGRAMS / program, *place, *rest])
+    done = subprocess.run(["sh", "-c", line + pipe], env=dict(os.environ, LEGWORK_LANG="en"),
+                          capture_output=True, text=True, check=True)
+    typed = " ".join([program, *(w if re.fullmatch(r"[^\s'\"]+", w) else f"'{w}'" for w in rest)])
+    return typed + pipe, (done.stdout + done.stderr).rstrip("\n").split("\n")
 
 
 def cells(text):
@@ -73,11 +78,13 @@ def draw(lines):
 
 
 def main():
-    lines = []
+    lines, order = [], ""
     for title, commands in SCENES:
         lines.append(("say", f"# {title}"))
         for words in commands:
-            typed, printed = run(words)
+            typed, printed = run([w.format(order=order) for w in words])
+            saved = re.search(r"order (D\d+-\d+)", printed[0])
+            order = saved[1] if saved else order
             lines.append(("type", f"$ {typed}"))
             lines.extend(("out", text) for text in printed)
         lines.append(("out", ""))
