@@ -196,6 +196,7 @@ static void finish_row(struct csv *c, struct csv_row *row, struct complaint *why
     if (c->columns == 0) {
         c->columns = count;
     } else if (count != c->columns && why->code[0] == 0) {
+        c->count = count < c->columns ? count : c->columns; /* the first missing, or too much */
         complain_of(c, "wrong_count", row->line, row, why);
         (void)snprintf(why->detail, sizeof why->detail, "%zu, not %zu", count, c->columns);
     }

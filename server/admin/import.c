@@ -41,9 +41,22 @@ static void put_quoted(FILE *to, const char *text)
     (void)fputc('"', to);
 }
 
-static void tell(struct run *r, uint64_t line, const struct complaint *why)
+/* The store names a field with its table, which everybody knows here. */
+static struct complaint without_table(const struct run *r, const struct complaint *why)
+{
+    struct complaint plain = *why;
+    size_t size = strlen(r->im.plan.table->name);
+    if (strncmp(why->field, r->im.plan.table->name, size) == 0 && why->field[size] == '.') {
+        (void)snprintf(plain.field, sizeof plain.field, "%s", why->field + size + 1);
+    }
+    return plain;
+}
+
+static void tell(struct run *r, uint64_t line, const struct complaint *what)
 {
     struct buf text;
+    struct complaint plain = without_table(r, what);
+    const struct complaint *why = &plain;
     buf_init(&text, MESSAGE_MAX);
     complaint_print(why, say_in_chinese(), &text);
     if (r->faults < FAULTS_SAID) {

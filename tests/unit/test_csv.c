@@ -79,7 +79,7 @@ static void test_files(void **state)
         {"an empty quoted field does", "a\n\"\"\n", "[a]"},
         {"a lone carriage return is a character", "a\rb,c\n", "[a\rb|c]"},
         {"one column too few", "a,b\n1\n3,4\n", "[a|b]wrong_count@2:2[3|4]"},
-        {"one too many", "a,b\n1,2,3\n3,4\n", "[a|b]wrong_count@2:4[3|4]"},
+        {"one too many", "a,b\n1,2,3\n3,4\n", "[a|b]wrong_count@2:3[3|4]"},
         {"a quote in the middle", "a,b\nx\"y,2\n3,4\n", "[a|b]stray_quote@2:1[3|4]"},
         {"text behind a quote", "a,b\n1,\"x\"y\n3,4\n", "[a|b]stray_quote@2:2[3|4]"},
         {"a quote that never ends", "a,b\n1,2\n3,\"4\n5,6\n", "[a|b][1|2]unterminated_quote@3:2"},
