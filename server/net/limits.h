@@ -12,6 +12,7 @@
 #define HANDSHAKE_DEADLINE_MS 5000
 #define IDLE_MS               90000 /* without an open stream; PINGs don't count */
 #define WRITE_STALL_MS        30000 /* the client took no byte for so long */
+#define TRIM_CONNECTIONS      256   /* a crowd whose memory is worth giving back */
 #define DRAIN_MS              10000 /* SIGTERM: what still runs may finish */
 #define ACCEPT_PAUSE_MS       250   /* after EMFILE */
 

@@ -8,6 +8,7 @@
 #include "server/store/machine.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -66,6 +67,20 @@ static void on_mail(uv_async_t *async)
     }
 }
 
+/* After a crowd has left, the C library would keep its memory for the next one: 50 KB for each
+ * connection that was there. */
+static void give_memory_back(struct net *n)
+{
+    if (n->conn_count > n->conn_peak) {
+        n->conn_peak = n->conn_count;
+    } else if (n->conn_peak >= TRIM_CONNECTIONS && n->conn_count < n->conn_peak / 4) {
+        n->conn_peak = n->conn_count;
+#if defined(__GLIBC__)
+        (void)malloc_trim(0);
+#endif
+    }
+}
+
 static void on_sweep(uv_timer_t *timer)
 {
     struct net *n = net_of(timer);
@@ -79,6 +94,7 @@ static void on_sweep(uv_timer_t *timer)
         next = conn_next(c);
         conn_sweep(c, now_ms);
     }
+    give_memory_back(n);
     if (n->is_stopping && n->first == NULL) {
         uv_stop(&n->loop);
     }

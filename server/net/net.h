@@ -28,6 +28,7 @@ struct net {
     void (*stopping)(void *context); /* the stop has begun: end what never ends by itself */
     struct conn *first;              /* all connections, newest first */
     size_t conn_count, half_open_count;
+    size_t conn_peak;  /* since memory was last given back */
     size_t body_bytes; /* of requests not yet handed on */
     int reserve_fd;    /* given up to be able to refuse when descriptors run out */
     int64_t sweep_due_ms;
