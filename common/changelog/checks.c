@@ -22,7 +22,7 @@ static struct err find_seen(struct work *w, const struct permit *permit, const s
         return err;
     }
     bool seen = false;
-    err = permit_sees(permit, w->st, (*out)->scope, &seen);
+    err = permit_sees(permit, w->st, id->b.at, (*out)->scope, &seen);
     if (!seen) {
         *out = NULL;
     }

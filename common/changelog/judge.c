@@ -245,7 +245,7 @@ static struct err tell_again(struct judge *j, const struct push *push, const str
         bool seen = false;
         err = table == NULL ? err_ok() : work_find(&w, table, tx->changes[i].id, &row);
         if (err.code == ERR_OK && row != NULL) {
-            err = permit_sees(j->permit, j->st, row->scope, &seen);
+            err = permit_holds(j->permit, j->st, row->scope, &seen);
         }
         if (err.code == ERR_OK && seen && !row->noted) {
             row->noted = true;

@@ -11,12 +11,6 @@
 #include "common/changelog/permit.h"
 #include "common/changelog/work.h"
 
-/* How far a device's copy of a scope reaches, as its hello says. */
-struct judge_done {
-    int64_t scope; /* scope.no */
-    int64_t done;
-};
-
 /* Who pushes: the same for all transactions of a request. */
 struct judge {
     struct store *st;
@@ -28,8 +22,7 @@ struct judge {
     int64_t received_ms;
     uint64_t verdict_seen; /* acknowledged by this hello */
     uint64_t verdict_last; /* the last number given; counted up */
-    size_t done_count;
-    const struct judge_done *dones; /* by scope */
+    struct dones dones;
 };
 
 /* A transaction as it came: its row form and what stands beside it. */

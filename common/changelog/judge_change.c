@@ -12,7 +12,7 @@ static struct err find_visible(struct trial *t, const struct table *table, const
         return err;
     }
     bool seen = false;
-    err = permit_sees(t->judge->permit, t->work.st, (*out)->scope, &seen);
+    err = permit_sees(t->judge->permit, t->work.st, id, (*out)->scope, &seen);
     if (!seen) {
         *out = NULL;
     }

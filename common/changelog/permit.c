@@ -242,12 +242,43 @@ const struct permit_scope *permit_find(const struct permit *p, const struct scop
                : bsearch(&key, p->scopes, p->scope_count, sizeof *p->scopes, by_scope);
 }
 
-struct err permit_sees(const struct permit *p, struct store *st, int64_t no, bool *out)
+struct err permit_holds(const struct permit *p, struct store *st, int64_t no, bool *out)
 {
     struct scope *scope = NULL;
     struct err err = scope_get(st, no, &scope);
     *out = err.code == ERR_OK && permit_find(p, &scope->id) != NULL;
     return err;
+}
+
+/* A departure that the device's cursor lies before, from a scope that it still holds. */
+static struct err has_left(const struct permit *p, struct store *st, const uint8_t row[16],
+                           bool *out)
+{
+    struct stmt q;
+    struct err err = db_use(
+        st->db, "SELECT scope, seq FROM departure WHERE row = ?1 AND left_at > ?2", &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_id(&q, 1, row);
+    bind_int(&q, 2, p->now_ms - PERMIT_LEFT_MS_MAX);
+    while (err.code == ERR_OK && !*out && db_step_row(&q)) {
+        bool held = false;
+        err = permit_holds(p, st, col_int(&q, 0), &held);
+        *out = held && dones_of(p->dones, col_int(&q, 0)) < col_int(&q, 1);
+    }
+    if (err.code == ERR_OK && !*out) {
+        return stmt_err(&q, "has_left");
+    }
+    stmt_reset(&q);
+    return err;
+}
+
+struct err permit_sees(const struct permit *p, struct store *st, const uint8_t row[16], int64_t no,
+                       bool *out)
+{
+    struct err err = permit_holds(p, st, no, out);
+    return err.code == ERR_OK && !*out && p->dones != NULL ? has_left(p, st, row, out) : err;
 }
 
 bool permit_speaks_for(const struct permit *p, const uint8_t person[16])

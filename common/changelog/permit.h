@@ -8,7 +8,7 @@
 #ifndef COMMON_CHANGELOG_PERMIT_H
 #define COMMON_CHANGELOG_PERMIT_H
 
-#include "common/changelog/store_internal.h"
+#include "common/changelog/dones.h"
 
 struct permit_scope {
     struct scope_id id;
@@ -22,14 +22,25 @@ struct permit {
     struct permit_scope *scopes; /* by kind and id */
     size_t below_count;
     uint8_t (*below)[16]; /* people below a manager, by id */
+    /* for rows that have left since; NULL: they count as gone */
+    const struct dones *dones;
+    int64_t now_ms;
 };
+
+/* Work on a row that was moved away counts as made before the move, if its author can't have known
+ * of it and doesn't come too late. */
+#define PERMIT_LEFT_MS_MAX (INT64_C(14) * 24 * 3600 * 1000)
 
 /* A person who is gone or inactive holds nothing. ERR_LIMIT: more than SCOPES_MAX. */
 MUST_USE struct err permit_load(struct store *st, const uint8_t person[16], struct arena *arena,
                                 struct permit *out);
 const struct permit_scope *permit_find(const struct permit *p, const struct scope_id *id);
 /* Whether the rows of scope `no` may be seen. */
-MUST_USE struct err permit_sees(const struct permit *p, struct store *st, int64_t no, bool *out);
+MUST_USE struct err permit_holds(const struct permit *p, struct store *st, int64_t no, bool *out);
+/* Whether the row, which is in scope `no` now, may be written about: it is held, or was until a
+ * move that the device hasn't heard of. */
+MUST_USE struct err permit_sees(const struct permit *p, struct store *st, const uint8_t row[16],
+                                int64_t no, bool *out);
 /* Themselves, and for a manager everybody below; for an admin everybody. */
 bool permit_speaks_for(const struct permit *p, const uint8_t person[16]);
 /* Whether the role may insert, change or delete rows of the table at all. */

@@ -23,10 +23,11 @@ CREATE TABLE scope (
 ) STRICT;
 
 CREATE TABLE departure (
-  scope  INTEGER NOT NULL,
-  seq    INTEGER NOT NULL,
-  tbl    INTEGER NOT NULL,
-  row    BLOB NOT NULL,
+  scope    INTEGER NOT NULL,
+  seq      INTEGER NOT NULL,
+  tbl      INTEGER NOT NULL,
+  row      BLOB NOT NULL,
+  left_at  INTEGER NOT NULL,
   PRIMARY KEY (scope, seq)
 ) STRICT;
 CREATE INDEX departure_row ON departure (row, scope);

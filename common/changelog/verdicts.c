@@ -51,22 +51,6 @@ struct err verdict_by_seq(struct judge *j, uint64_t device_seq, struct verdict_e
 
 /* ---- what is told of a row ---- */
 
-static int64_t done_of(const struct judge *j, int64_t scope)
-{
-    for (size_t low = 0, high = j->done_count; low < high;) {
-        size_t middle = low + (high - low) / 2;
-        if (j->dones[middle].scope == scope) {
-            return j->dones[middle].done;
-        }
-        if (j->dones[middle].scope < scope) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return 0;
-}
-
 /* Columns that this device and epoch wrote in earlier transactions: it has them, and what they were
  * merged into stood in those verdicts. */
 static uint64_t own_earlier(const struct judge *j, const struct work_row *row, uint64_t among)
@@ -95,7 +79,7 @@ static uint64_t unseen_of(const struct judge *j, const struct work_row *row, boo
     if (row->fresh) {
         return row->written & visible & ~row->stands;
     }
-    uint64_t newer = rowmeta_newer(&row->meta, visible, done_of(j, row->scope));
+    uint64_t newer = rowmeta_newer(&row->meta, visible, dones_of(&j->dones, row->scope));
     return rewritten
                ? newer
                : (newer & ~row->stands & ~own_earlier(j, row, newer)) | (row->differs & visible);
@@ -135,7 +119,11 @@ struct err verdict_rows(const struct judge *j, struct work *w, struct work_row *
     out->rows = arena_array(w->arena, count, sizeof *out->rows);
     struct err err = out->rows == NULL ? err_make(ERR_LIMIT, 0, "verdict_rows") : err_ok();
     for (size_t i = 0; i < count && err.code == ERR_OK; i++) {
-        err = tell_row(j, w, rows[i], rewritten, &out->rows[out->row_count++]);
+        bool held = false; /* it may have been moved away before this work on it came */
+        err = permit_holds(j->permit, j->st, rows[i]->scope, &held);
+        if (err.code == ERR_OK && held) {
+            err = tell_row(j, w, rows[i], rewritten, &out->rows[out->row_count++]);
+        }
     }
     return err;
 }

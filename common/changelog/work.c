@@ -241,7 +241,8 @@ static struct err depart(struct work *w, const struct work_row *row, int64_t fro
     struct stmt q;
     if (err.code == ERR_OK) {
         err = db_use(w->st->db,
-                     "INSERT INTO departure (scope, seq, tbl, row) VALUES (?1, ?2, ?3, ?4)", &q);
+                     "INSERT INTO departure (scope, seq, tbl, row, left_at)"
+                     " VALUES (?1, ?2, ?3, ?4, ?5)", &q);
     }
     if (err.code != ERR_OK) {
         return err;
@@ -250,6 +251,7 @@ static struct err depart(struct work *w, const struct work_row *row, int64_t fro
     bind_int(&q, 2, seq);
     bind_int(&q, 3, row->table->number);
     bind_id(&q, 4, row->id);
+    bind_int(&q, 5, w->received_ms);
     return db_step_done(&q, "depart");
 }
 

@@ -240,55 +240,6 @@ size_t server_session_touched(const struct server_session *s, const struct scope
 
 /* ---- judging ---- */
 
-static int by_scope(const void *a, const void *b)
-{
-    const struct judge_done *x = a;
-    const struct judge_done *y = b;
-    return (x->scope > y->scope) - (x->scope < y->scope);
-}
-
-/* What the device says it has, by the scopes' small numbers. */
-static struct err read_dones(struct server_session *s, struct store *st, struct judge *j)
-{
-    struct judge_done *dones = arena_array(&s->arena, s->hello.cursor_count, sizeof *dones);
-    struct err err = dones == NULL ? err_make(ERR_NOMEM, 0, "read_dones") : err_ok();
-    for (size_t i = 0; i < s->hello.cursor_count && err.code == ERR_OK; i++) {
-        int64_t no = 0;
-        err = store_scope(st, &s->hello.cursors[i].scope, false, &no);
-        if (err.code == ERR_OK) {
-            dones[j->done_count++] =
-                (struct judge_done){.scope = no, .done = s->hello.cursors[i].done};
-        } else if (err.code == ERR_NOT_FOUND) {
-            err = err_ok();
-        }
-    }
-    if (err.code == ERR_OK && j->done_count > 0) {
-        qsort(dones, j->done_count, sizeof *dones, by_scope);
-    }
-    j->dones = dones;
-    return err;
-}
-
-/* Acknowledged cursors, for what may be purged one day; only what changed is written. */
-static struct err store_dones(struct store *st, const struct judge *j)
-{
-    static const char sql[] = "INSERT INTO device_scope (device, scope, done) VALUES (?1, ?2, ?3)"
-                              " ON CONFLICT (device, scope) DO UPDATE SET done = excluded.done"
-                              " WHERE done <> excluded.done";
-    struct err err = err_ok();
-    for (size_t i = 0; i < j->done_count && err.code == ERR_OK; i++) {
-        struct stmt q;
-        err = db_use(st->db, sql, &q);
-        if (err.code == ERR_OK) {
-            bind_int(&q, 1, j->device);
-            bind_int(&q, 2, j->dones[i].scope);
-            bind_int(&q, 3, j->dones[i].done);
-            err = db_step_done(&q, "store_dones");
-        }
-    }
-    return err;
-}
-
 static struct err acknowledge(struct server_session *s, struct store *st, struct gate *g)
 {
     if (s->hello.verdict_seen <= g->verdict_seen) {
@@ -354,14 +305,17 @@ static struct err judge_pushes(struct server_session *s, struct store *st, struc
         err = acknowledge(s, st, g);
     }
     if (err.code == ERR_OK) {
-        err = read_dones(s, st, &j);
+        err = dones_read(st, &s->hello, &s->arena, &j.dones);
     }
     if (err.code == ERR_OK) {
-        err = store_dones(st, &j);
+        err = dones_store(st, s->device, &j.dones);
     }
+    s->permit.dones = &j.dones;
+    s->permit.now_ms = s->received_ms;
     if (err.code == ERR_OK) {
         err = judge_all(s, &j, &parked);
     }
+    s->permit.dones = NULL; /* only of this judgement */
     g->verdict_last = j.verdict_last;
     if ((s->hello.flags & HELLO_MORE) == 0 && !parked) {
         g->complete_ms = s->received_ms;

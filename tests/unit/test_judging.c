@@ -534,6 +534,34 @@ static void a_moved_customer_leaves_and_comes(void **state)
     pretend_free(&bob);
 }
 
+/* Offline work on a customer that was moved meanwhile: its author couldn't know. */
+static void work_from_before_a_move_is_taken_in(void **state)
+{
+    struct world *w = *state;
+    uint8_t early[16];
+    uint8_t late[16];
+    all_sync(w);
+    int64_t base = seq_of(w, "customer", w->f->customer);
+    visit(&w->ann, early, w->f->customer);
+    set_text(&w->ann, w->f->customer, COLUMN_customer_city, "苏州", base);
+    move(w, w->f->customer, w->f->bob_book);
+    pretend_sync(&w->ann);
+    assert_int_equal(w->ann.verdict_count, 2);
+    assert_int_equal(w->ann.verdicts[0].outcome, OUTCOME_ACCEPTED);
+    assert_int_equal(w->ann.verdicts[1].outcome, OUTCOME_ACCEPTED);
+    assert_int_equal(w->ann.verdicts[0].row_count, 0); /* in a book that isn't hers */
+    assert_null(pretend_row(&w->ann, TABLE_visit, early, NULL));
+    visit(&w->ann, late, w->f->customer); /* now she knows */
+    pretend_sync(&w->ann);
+    assert_refused(&w->ann, "not_found", "visit.customer_id");
+    visit(&w->phone, late, w->f->customer);
+    pass(w, 15 * DAY_MS); /* she doesn't, but comes too late */
+    pretend_sync(&w->phone);
+    assert_refused(&w->phone, "not_found", "visit.customer_id");
+    pretend_sync(&w->meg);
+    assert_non_null(pretend_row(&w->meg, TABLE_visit, early, NULL));
+}
+
 /* A row is streamed at its last number; what of it is newer than `done` must come even if the
  * stream was cut behind an older checkpoint. */
 static void a_pass_goes_on_where_it_was_cut(void **state)
@@ -711,7 +739,8 @@ int main(void)
                                        TEST(what_waits_is_judged_when_it_can),
                                        TEST(nobody_gets_anothers_book),
                                        TEST(a_moved_customer_leaves_and_comes),
-                                       TEST(a_pass_goes_on_where_it_was_cut),
+                                       TEST(work_from_before_a_move_is_taken_in),
+        TEST(a_pass_goes_on_where_it_was_cut),
                                        TEST(any_number_of_answers_may_be_lost),
                                        TEST(a_copy_taken_earlier_opens_a_new_epoch),
                                        TEST(a_number_with_other_content_is_not_judged),
