@@ -1,10 +1,9 @@
 /* Prices and totals of orders, with the functions that the device predicts them with. */
 #include "common/changelog/rules.h"
 
-#include "common/domain/pricing.h"
+#include "common/changelog/prices.h"
 
-#define OFFERS_MAX 256 /* prices of one product, over all lists and quantities */
-#define LINES_MAX  1000
+#define LINES_MAX 1000
 
 static const struct {
     uint16_t table;
@@ -68,8 +67,8 @@ struct order_line {
     int64_t quantity, price, amount;
     int64_t discount_bp;
     int32_t tax_bp;
-    bool has_product;
     uint8_t product[16];
+    int64_t priced_ms; /* when its price was written */
 };
 
 struct order {
@@ -100,9 +99,26 @@ static struct err refuse_line(struct complaint *why, const char *code, uint8_t c
     return refuse(why, code, catalogue_table(TABLE_order_line), line_column(column), price);
 }
 
+static struct err read_line(struct work *w, const struct stmt *q, struct order_line *line)
+{
+    struct row_meta meta;
+    if (!rowmeta_read(col_bytes(q, 6), col_bytes(q, 7), w->arena, &meta)) {
+        return err_make(ERR_CORRUPT, 0, "read_line");
+    }
+    *line =
+        (struct order_line){.quantity = col_int(q, 0),
+                            .price = col_int(q, 1),
+                            .amount = col_int(q, 2),
+                            .discount_bp = col_int(q, 3),
+                            .tax_bp = (int32_t)col_int(q, 4),
+                            .priced_ms = rowmeta_of(&meta, COLUMN_order_line_price)->effective_ms};
+    return col_id(q, 5, line->product) ? err_ok() : err_make(ERR_CORRUPT, 0, "read_line");
+}
+
 static struct err read_lines(struct work *w, struct order *o)
 {
-    static const char sql[] = "SELECT quantity, price, amount, discount_bp, tax_bp, product_id"
+    static const char sql[] = "SELECT quantity, price, amount, discount_bp, tax_bp, product_id,"
+                              " _made, _cols"
                               " FROM order_line WHERE order_id = ?1 AND _deleted_at IS NULL"
                               " LIMIT ?2";
     o->lines = arena_array(w->arena, LINES_MAX + 1, sizeof *o->lines);
@@ -114,16 +130,14 @@ static struct err read_lines(struct work *w, struct order *o)
     }
     bind_id(&q, 1, o->row->id);
     bind_int(&q, 2, LINES_MAX + 1);
-    while (db_step_row(&q)) {
-        struct order_line *line = &o->lines[o->line_count++];
-        *line = (struct order_line){.quantity = col_int(&q, 0),
-                                    .price = col_int(&q, 1),
-                                    .amount = col_int(&q, 2),
-                                    .discount_bp = col_int(&q, 3),
-                                    .tax_bp = (int32_t)col_int(&q, 4)};
-        line->has_product = col_id(&q, 5, line->product);
+    while (err.code == ERR_OK && db_step_row(&q)) {
+        err = read_line(w, &q, &o->lines[o->line_count++]);
     }
-    return stmt_err(&q, "read_lines");
+    if (err.code == ERR_OK) {
+        return stmt_err(&q, "read_lines");
+    }
+    stmt_reset(&q);
+    return err;
 }
 
 /* The order's own day decides, and the list of its customer. */
@@ -148,47 +162,12 @@ static struct err read_order(struct work *w, struct order *o)
     return read_lines(w, o);
 }
 
-static const char *copy_day(struct work *w, const struct stmt *q, int column)
-{
-    return col_is_null(q, column) ? NULL
-                                  : (const char *)arena_copy(w->arena, col_bytes(q, column)).at;
-}
-
-static struct err read_offers(struct work *w, const struct order_line *line,
-                              struct price_offer **out, size_t *count)
-{
-    static const char sql[] =
-        "SELECT l.id, i.id, i.min_qty, i.price, l.valid_from, l.valid_to, l.is_default"
-        " FROM price_item i JOIN price_list l ON l.id = i.price_list_id"
-        " WHERE i.product_id = ?1 AND i._deleted_at IS NULL AND l._deleted_at IS NULL LIMIT ?2";
-    *count = 0;
-    *out = arena_array(w->arena, OFFERS_MAX, sizeof **out);
-    struct stmt q;
-    struct err err =
-        *out == NULL ? err_make(ERR_LIMIT, 0, "read_offers") : db_use(w->st->db, sql, &q);
-    if (err.code != ERR_OK) {
-        return err;
-    }
-    bind_id(&q, 1, line->product);
-    bind_int(&q, 2, OFFERS_MAX);
-    while (db_step_row(&q)) {
-        struct price_offer *offer = &(*out)[*count];
-        offer->min_qty = col_int(&q, 2);
-        offer->price = col_int(&q, 3);
-        offer->valid_from = copy_day(w, &q, 4);
-        offer->valid_to = copy_day(w, &q, 5);
-        offer->is_default_list = col_int(&q, 6) != 0;
-        *count += col_id(&q, 0, offer->list) && col_id(&q, 1, offer->item);
-    }
-    return stmt_err(&q, "read_offers");
-}
-
 static struct err check_price(struct work *w, const struct order *o, const struct order_line *line,
                               struct complaint *why)
 {
     struct price_offer *offers = NULL;
     size_t count = 0;
-    struct err err = read_offers(w, line, &offers, &count);
+    struct err err = prices_at(w, line->product, line->priced_ms, &offers, &count);
     if (err.code != ERR_OK) {
         return err;
     }

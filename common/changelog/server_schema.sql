@@ -121,6 +121,9 @@ CREATE TABLE change_row (
   PRIMARY KEY (no, idx)
 ) STRICT, WITHOUT ROWID;
 
+-- What a price was when an order on its way was written (13 is price_item).
+CREATE INDEX change_row_price ON change_row (row) WHERE tbl = 13;
+
 -- Parked transactions, judged again when what they wait for may have come.
 CREATE TABLE parked (
   device      INTEGER NOT NULL,

@@ -388,6 +388,24 @@ static void prices_hold(void **state)
     assert_text(verdict_value(pretend_verdict(&w->ann), id, COLUMN_sales_order_no), "SO-000001");
 }
 
+static void an_order_is_held_to_the_price_of_its_time(void **state)
+{
+    struct world *w = *state;
+    uint8_t id[16];
+    uint8_t line[16];
+    all_sync(w);
+    order(w, id, line, 1000, "draft"); /* offline, at the price of then */
+    pass(w, 60000);
+    const struct cell raised = {.column = COLUMN_price_item_price, .value = value_int(1200)};
+    assert_int_equal(firm_put(w->f, TABLE_price_item, w->f->item, &raised, 1).code, ERR_OK);
+    pass(w, 60000);
+    pretend_sync(&w->ann);
+    assert_int_equal(pretend_verdict(&w->ann)->outcome, OUTCOME_ACCEPTED);
+    order(w, id, line, 1000, "draft");
+    pretend_sync(&w->ann);
+    assert_refused(&w->ann, "price_below_list", "order_line.price");
+}
+
 static void a_submitted_order_is_locked(void **state)
 {
     struct world *w = *state;
@@ -733,7 +751,8 @@ int main(void)
                                        TEST(facts_name_their_author),
                                        TEST(a_refusal_leaves_nothing_and_the_rest_goes_on),
                                        TEST(prices_hold),
-                                       TEST(a_submitted_order_is_locked),
+                                       TEST(an_order_is_held_to_the_price_of_its_time),
+        TEST(a_submitted_order_is_locked),
                                        TEST(deletes),
                                        TEST(what_rests_on_a_refused_one_is_held),
                                        TEST(what_waits_is_judged_when_it_can),
