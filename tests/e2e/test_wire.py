@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Bad input over the wire: each has a status and a code of its own, and the server goes on as before.
 tests/tools/wire_tool.c signs what a client would sign; curl speaks HTTP/2; support/rawh2.py does what
 curl wouldn't."""

@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""The server's disk is full: nothing is acknowledged, what needs no writing goes on, and with space
+again it recovers by itself."""
+import json
+import os
+import pathlib
+import shutil
+import sys
+import urllib.error
+import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from legwork import Firm, check, equal, main, run, skip
+
+
+def health(firm):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{firm.metrics_port}/health", timeout=10) as r:
+            return r.status, json.load(r)["status"]
+    except urllib.error.HTTPError as e:
+        return e.code, json.load(e)["status"]
+
+
+def fill(folder):
+    fd = os.open(folder / "fill", os.O_WRONLY | os.O_CREAT)
+    try:
+        while True:
+            os.write(fd, bytes(4096))
+    except OSError:
+        os.close(fd)
+
+
+def test_a_full_disk_of_the_server():
+    with Firm() as firm:
+        small = firm.dir / "small"
+        small.mkdir()
+        if os.getuid() != 0 or run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", small], expect=None).code != 0:
+            skip("only root may mount a small disk")
+        try:
+            shutil.copytree(firm.data, small / "server")
+            firm.data = small / "server"
+            firm.start()
+            firm.user("lin", "rep")
+            lin = firm.device("lin")
+            lin.sync()
+            fill(small)
+            for n in range(40):
+                lin.new("customer", name=f"Tea House {n}", address="x" * 150)
+            refused = lin.run("sync", expect=3)
+            check("saved" in refused.err, f"the rep is told that the work is safe\n{refused}")
+            equal(health(firm), (503, "store_failing"), "health says so")
+            equal(len(firm.query("SELECT id FROM customer")), 0, "nothing half")
+            run(["curl", "-sSf", "--cacert", firm.data / "ca.pem", f"https://127.0.0.1:{firm.port}/v1/ca"])
+            (small / "fill").unlink()
+            equal(lin.sync()["accepted"], 40, "with space again the same work goes through")
+            equal(health(firm), (200, "ok"), "health recovers")
+            equal(len(firm.query("SELECT id FROM customer")), 40, "all of it, once")
+            lin.run("verify")
+            firm.stop()
+            firm.healthy()
+        finally:
+            firm.kill()
+            run(["umount", small])
+
+
+if __name__ == "__main__":
+    main(globals())
