@@ -69,12 +69,12 @@ struct err home_make(const struct home *h)
     return errno_err("home_make");
 }
 
-/* Currency and zone of the firm. Before the first sync there is no company yet: then the
- * defaults, which the rows that could be written without it never show. */
+/* Currency and zone of the firm. Before the first sync there is no company yet: times are taken in
+ * UTC, and an amount needs its currency said. */
 static struct err read_firm(struct home *h)
 {
     char tz[65] = "UTC";
-    snprintf(h->currency, sizeof h->currency, "CNY");
+    h->currency[0] = 0;
     struct stmt st;
     struct err err = db_use(h->db, "SELECT currency, tz FROM company LIMIT 1", &st);
     if (err.code != ERR_OK) {

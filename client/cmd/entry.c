@@ -170,7 +170,7 @@ static struct err default_of(struct app *app, const struct moment *now, const st
         *out = value_text(arena_copy(&app->arena, bytes_text(now->day)));
     } else if (c->type == TYPE_ENUM && required) {
         *out = value_text(bytes_of(c->choices, strcspn(c->choices, " ")));
-    } else if (is_named(c, "currency")) {
+    } else if (is_named(c, "currency") && app->home.currency[0] != 0) {
         *out = value_text(bytes_text(app->home.currency));
     }
     return err_ok();

@@ -9,6 +9,8 @@ static bool read_fields(struct app *app, struct entry *f, enum exit_code *code)
     const struct arguments *a = &app->arguments;
     return entry_put_text(app, f, COLUMN_payment_amount, a->operands[1], code) &&
            entry_put_text(app, f, COLUMN_payment_method, arguments_option(a, "--method"), code) &&
+           entry_put_text(app, f, COLUMN_payment_currency, arguments_option(a, "--currency"),
+                          code) &&
            entry_put_text(app, f, COLUMN_payment_ref_no, arguments_option(a, "--ref"), code) &&
            entry_put_text(app, f, COLUMN_payment_note, arguments_option(a, "--note"), code);
 }

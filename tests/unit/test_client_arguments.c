@@ -25,7 +25,10 @@ static const struct line lines[] = {
     {"the value is missing", {"one", "--note"}, false, "--note", PHRASE_USAGE_NEEDS_VALUE},
     {"a value where none goes", {"one", "--plain=x"}, false, "--plain", PHRASE_USAGE_NO_VALUE},
     {"unknown", {"one", "--nota", "x"}, false, "--nota", PHRASE_USAGE_UNKNOWN_OPTION},
-    {"a placeholder isn't an option", {"one", "--NOTE"}, false, "--NOTE",
+    {"a placeholder isn't an option",
+     {"one", "--NOTE"},
+     false,
+     "--NOTE",
      PHRASE_USAGE_UNKNOWN_OPTION},
     {"a number may be negative", {"-5"}, true, "", 0},
     {"behind -- all are operands", {"--", "--note", "--plain"}, true, "", 0},
@@ -45,7 +48,8 @@ static void test_lines(void **state)
         }
         struct arguments a = {0};
         struct usage_error why = {0};
-        bool fits = arguments_parse(&a, count, words, "FIRST [SECOND]", "--note TEXT --plain", &why);
+        bool fits =
+            arguments_parse(&a, count, words, "FIRST [SECOND]", "--note TEXT --plain", &why);
         if (fits != lines[i].fits || strcmp(why.about, lines[i].about) != 0 ||
             (!fits && why.phrase != lines[i].phrase)) {
             fail_msg("%s: fits %d, about \"%s\"", lines[i].what, fits, why.about);
@@ -56,8 +60,8 @@ static void test_lines(void **state)
 static void test_values_are_found(void **state)
 {
     (void)state;
-    char *words[] = {(char[]){"a"}, (char[]){"--note=first"}, (char[]){"--plain"},
-                     (char[]){"--note"}, (char[]){"last"}, (char[]){"b"}};
+    char *words[] = {(char[]){"a"},      (char[]){"--note=first"}, (char[]){"--plain"},
+                     (char[]){"--note"}, (char[]){"last"},         (char[]){"b"}};
     struct arguments a = {0};
     struct usage_error why;
     assert_true(arguments_parse(&a, count_of(words), words, "WORD…", "--note TEXT --plain", &why));
@@ -73,7 +77,8 @@ static void test_both_languages(void **state)
 {
     (void)state;
     for (int p = 0; p < PHRASE_COUNT; p++) {
-        const char *texts[] = {phrase_text((enum phrase)p, false), phrase_text((enum phrase)p, true)};
+        const char *texts[] = {phrase_text((enum phrase)p, false),
+                               phrase_text((enum phrase)p, true)};
         unsigned places[2] = {0, 0};
         for (int i = 0; i < 2; i++) {
             assert_true(texts[i][0] != 0);
@@ -96,16 +101,26 @@ static const struct {
     const char *text;
     bool fits;
 } codes[] = {
-    {"as invited", "lw1,legwork.example:8443,47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,AAECAwQFBgcICQoLDA0ODxAREhM", true},
-    {"pasted with spaces", "  lw1,[::1]:8443,47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,AAECAwQFBgcICQoLDA0ODxAREhM\n", true},
-    {"another version", "lw2,a:1,47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,AAECAwQFBgcICQoLDA0ODxAREhM", false},
+    {"as invited",
+     "lw1,legwork.example:8443,47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,"
+     "AAECAwQFBgcICQoLDA0ODxAREhM",
+     true},
+    {"pasted with spaces",
+     "  lw1,[::1]:8443,47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,AAECAwQFBgcICQoLDA0ODxAREhM\n",
+     true},
+    {"another version",
+     "lw2,a:1,47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,AAECAwQFBgcICQoLDA0ODxAREhM", false},
     {"a short hash", "lw1,a:1,47DEQpj8,AAECAwQFBgcICQoLDA0ODxAREhM", false},
-    {"a secret too long", "lw1,a:1,47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,AAECAwQFBgcICQoLDA0ODxAREhMU", false},
-    {"a path in the address", "lw1,a:1/x@y,47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,AAECAwQFBgcICQoLDA0ODxAREhM", false},
-    {"no port", "lw1,a,47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,AAECAwQFBgcICQoLDA0ODxAREhM", false},
+    {"a secret too long",
+     "lw1,a:1,47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,AAECAwQFBgcICQoLDA0ODxAREhMU", false},
+    {"a path in the address",
+     "lw1,a:1/x@y,47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,AAECAwQFBgcICQoLDA0ODxAREhM", false},
+    {"no port", "lw1,a,47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,AAECAwQFBgcICQoLDA0ODxAREhM",
+     false},
     {"cut", "lw1,a:1", false},
     {"empty", "", false},
-    {"a part too many", "lw1,a:1,47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,AAECAwQFBgcICQoLDA0ODxAREhM,", false},
+    {"a part too many",
+     "lw1,a:1,47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,AAECAwQFBgcICQoLDA0ODxAREhM,", false},
 };
 
 static void test_invitations(void **state)
