@@ -137,7 +137,7 @@ struct bytes cbor_take_text(struct cbor_reader *r, size_t size_max)
 void cbor_take_fixed(struct cbor_reader *r, uint8_t *to, size_t size)
 {
     struct bytes bytes = cbor_take_bytes(r, r->left);
-    if (bytes.size != size) {
+    if (bytes.size != size || bytes.at == NULL) {
         cbor_fail(r, WIRE_MALFORMED);
         memset(to, 0, size);
         return;

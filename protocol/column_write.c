@@ -334,7 +334,10 @@ static bool put_decimals(struct cbor_writer *w, const struct column_source *c)
 {
     int64_t *integers = cbor_scratch(w, c->count, sizeof *integers);
     unsigned places = 0;
-    for (size_t i = 0; integers != NULL && i < c->count;) {
+    if (integers == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < c->count;) {
         if (to_decimal(c->at(c->context, i).d, places, &integers[i])) {
             i++;
         } else if (++places > DECIMAL_PLACES_MAX) {
