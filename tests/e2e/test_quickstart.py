@@ -42,7 +42,7 @@ def test_quickstart():
             customers = query(place, "SELECT count(*) AS n FROM customer")[0]["n"]
             check(customers >= 24, f"the sample firm's customers: {customers}")
 
-            for line in re.findall(r"^  (\S*legworkd? --.*(?: \\\n.*)?)", first, re.M):
+            for line in re.findall(r"^  (\S*legworkd? --(?:.*\\\n)*.*)", first, re.M):
                 run(["sh", "-c", line], env=environment())
 
             again = quickstart(place).out
