@@ -154,12 +154,12 @@ static struct err place(struct trial *t, struct work_row *row, const struct chan
         err = check_lock(t, row, change);
     }
     if (err.code == ERR_OK) {
-        err = rules_fill(&t->work, row);
-    }
-    if (err.code == ERR_OK) {
         err = check_required(row, &t->why);
     }
-    return err.code == ERR_OK ? check_unique(&t->work, row, mask_of(change), &t->why) : err;
+    if (err.code == ERR_OK) {
+        err = check_unique(&t->work, row, mask_of(change), &t->why);
+    }
+    return err.code == ERR_OK ? rules_fill(&t->work, row) : err; /* writes a counter: last */
 }
 
 static struct err insert(struct trial *t, const struct table *table, const struct change *change)

@@ -367,24 +367,14 @@ static struct err judge_hello(struct server_session *s, struct store *st)
 }
 
 /* Counters are written once for all transactions of the request. */
-static struct err judge_in_savepoint(struct server_session *s, struct store *st)
+static struct err judge_request(struct server_session *s, struct store *st)
 {
-    struct err err = db_savepoint(st->db);
-    if (err.code != ERR_OK) {
-        return err;
+    struct err err = judge_hello(s, st);
+    if (err.code == ERR_OK) {
+        err = scopes_save(st);
     }
-    struct err judged = judge_hello(s, st);
-    if (judged.code == ERR_OK) {
-        judged = scopes_save(st);
-    }
-    if (judged.code == ERR_OK) {
-        judged = scopes_take_touched(st, &s->arena, &s->touched, &s->touched_count);
-    }
-    err = db_savepoint_end(st->db, judged.code == ERR_OK);
-    if (judged.code != ERR_OK || err.code != ERR_OK) {
-        store_forget(st); /* numbers given since the savepoint are given again */
-    }
-    return err.code != ERR_OK ? err : judged;
+    return err.code == ERR_OK ? scopes_take_touched(st, &s->arena, &s->touched, &s->touched_count)
+                              : err;
 }
 
 struct err server_session_judge(struct server_session *s, struct store *writer)
@@ -392,7 +382,7 @@ struct err server_session_judge(struct server_session *s, struct store *writer)
     assert(s->step == SERVER_JUDGE);
     store_refresh(writer);
     scopes_clear_touched(writer);
-    struct err err = judge_in_savepoint(s, writer);
+    struct err err = judge_request(s, writer);
     if (err.code != ERR_OK && s->step != SERVER_FAULT) {
         (void)fault(s, 503, "busy", RETRY_S);
     }

@@ -21,8 +21,8 @@ MUST_USE struct err server_session_new(struct bytes body, uint32_t device_number
                                        struct server_session **out);
 void server_session_free(struct server_session *s);
 enum server_step server_session_next(const struct server_session *s);
-/* Judges hello and transactions: savepoints inside the caller's transaction. An error undoes only
- * this session's part, unless its code is IO, FULL, CORRUPT or BUSY: then the group is lost. */
+/* Judges hello and transactions inside the caller's transaction. What a refused one wrote is undone
+ * here; an error means that the whole database transaction must be rolled back. */
 MUST_USE struct err server_session_judge(struct server_session *s, struct store *writer);
 void server_session_committed(struct server_session *s, struct err err);
 /* Appends the next piece (answer, verdicts, rows up to a checkpoint, …) to `out`. */

@@ -25,9 +25,10 @@ struct writer {
     int64_t looked_ms;
 };
 
+/* Whoever isn't let in has written nothing; any other failure may have left half of its work. */
 static bool loses_the_group(enum err_code code)
 {
-    return code == ERR_IO || code == ERR_FULL || code == ERR_CORRUPT || code == ERR_BUSY;
+    return code != ERR_OK && code != ERR_AUTH;
 }
 
 /* One transaction over `first`…; the jobs' own errors are kept in them. */

@@ -4,8 +4,9 @@
  *
  *   put ──► queue ──► [ begin · run · run · run · commit ] ──► done · done · done
  *
- * A job undoes its own part itself (savepoint) when it fails; only IO, FULL, CORRUPT and BUSY lose
- * the group. Nobody is told of success before the commit. */
+ * A job that fails loses the group (but for AUTH, said before anything was written): failures are
+ * rare, and savepoints around each job would cost every group. Nobody is told of success before
+ * the commit. */
 #ifndef SERVER_STORE_WRITER_H
 #define SERVER_STORE_WRITER_H
 
