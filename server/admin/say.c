@@ -26,7 +26,8 @@ __attribute__((format(printf, 3, 0), format(printf, 4, 0))) static void
 put_line(FILE *to, const char *before, const char *english, const char *chinese, va_list args)
 {
     (void)fputs(before, to);
-    (void)vfprintf(to, say_in_chinese() ? chinese : english, args);
+    const char *format = say_in_chinese() ? chinese : english;
+    (void)vfprintf(to, format, args); /* NOLINT(clang-analyzer-valist.Uninitialized): it is */
     (void)fputc('\n', to);
 }
 
