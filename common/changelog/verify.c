@@ -3,8 +3,9 @@
 #include "common/changelog/digest.h"
 #include "common/changelog/permit.h"
 
-#define SQL_BYTES_MAX 1024
-#define FINDINGS_MAX  1000 /* lines; more don't help */
+#define SQL_BYTES_MAX   1024
+#define FINDINGS_MAX    1000 /* lines; more don't help */
+#define NUMBERS_SQL_MAX ((size_t)16 * 1024)
 
 struct verify {
     struct store *st;
@@ -32,13 +33,11 @@ static struct err verify_table(struct verify *v, const struct table *t)
 {
     static const struct {
         const char *what;
-        const char *sql; /* %s: the table, three times at most */
+        const char *sql; /* %s: the table, twice at most */
     } checks[] = {
         {"number above its scope's counter",
          "SELECT '%s ' || hex(r.id) FROM %s r LEFT JOIN scope s ON s.no = r._scope"
          " WHERE s.no IS NULL OR r._seq > s.counter OR r._seq IS NULL"},
-        {"one number for two rows",
-         "SELECT '%s ' || hex(min(id)) FROM %s GROUP BY _scope, _seq HAVING count(*) > 1"},
         {"row without its version",
          "SELECT '%s ' || hex(id) FROM %s WHERE _made IS NULL OR _entered IS NULL"
          " OR _entered > _seq"},
@@ -60,6 +59,24 @@ static struct err verify_table(struct verify *v, const struct table *t)
         buf_release(&b);
         err = find(v, checks[i].what, sql);
     }
+    return err;
+}
+
+/* Over all tables together: a number is given once in its scope. */
+static struct err verify_numbers(struct verify *v)
+{
+    struct buf sql;
+    buf_init(&sql, NUMBERS_SQL_MAX);
+    buf_put_text(&sql, "SELECT 'scope ' || _scope || ' ' || hex(min(id)) FROM (");
+    for (size_t i = 0; i < catalogue_table_count(); i++) {
+        buf_printf(&sql, "%s SELECT _scope, _seq, id FROM %s", i == 0 ? "" : " UNION ALL",
+                   catalogue_table_at(i)->name);
+    }
+    buf_put_text(&sql, ") GROUP BY _scope, _seq HAVING count(*) > 1");
+    const char *text = buf_text(&sql);
+    struct err err = sql.bad ? err_make(ERR_NOMEM, 0, "verify_numbers")
+                             : find(v, "one number for two rows", text);
+    buf_release(&sql);
     return err;
 }
 
@@ -125,6 +142,9 @@ struct err store_verify(struct store *st, struct buf *report)
         if (err.code == ERR_OK) {
             err = verify_references(&v, catalogue_table_at(i));
         }
+    }
+    if (err.code == ERR_OK) {
+        err = verify_numbers(&v);
     }
     if (err.code == ERR_OK) {
         err = verify_log(&v);

@@ -81,6 +81,7 @@ static void request(struct pretend *p, struct buf *out)
                         .wall_ms = p->clocks.wall_ms,
                         .mono_ms = p->clocks.mono_ms,
                         .verdict_seen = p->verdict_seen,
+                        .flags = p->flags,
                         .cursor_count = p->cursor_count,
                         .cursors = p->cursors};
     memcpy(h->device, p->who.device, 16);
@@ -144,6 +145,7 @@ static void receive(struct pretend *p, const struct message *m)
         break;
     case MESSAGE_CHECKPOINT:
         *cursor_at(p, &m->checkpoint.cursor.scope) = m->checkpoint.cursor;
+        p->checkpoint_count++;
         break;
     case MESSAGE_SCOPE_ENTER:
         (void)cursor_at(p, &m->scope);
@@ -188,6 +190,10 @@ static void take_in(struct pretend *p, struct bytes packed)
         assert_int_equal(message_decode(kept, &p->arena, &copy, &used), WIRE_OK);
         buf_release(&bytes);
         receive(p, &copy);
+        if (p->cut_after > 0 && p->checkpoint_count == p->cut_after) {
+            unpacker_free(u);
+            return;
+        }
     }
     assert_true(unpacker_is_complete(u));
     unpacker_free(u);
@@ -219,7 +225,7 @@ static void exchange(struct pretend *p, struct bytes body, bool lost)
     struct host host = fake_host_as_host(&p->f->host);
     p->fault_status = 0;
     p->verdict_count = p->rows_count = p->departure_count = 0;
-    p->enter_count = p->leave_count = 0;
+    p->enter_count = p->leave_count = p->checkpoint_count = 0;
     p->ended = false;
     arena_clear(&p->arena);
     struct err err = server_session_new(body, p->who.device_number, p->f->host.wall_ms, &host, &s);

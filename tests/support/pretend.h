@@ -15,6 +15,8 @@ struct pretend {
     uint64_t verdict_seen;
     uint32_t mask;
     uint64_t next_seq;
+    uint32_t flags;       /* HELLO_… of the next hello */
+    size_t cut_after;     /* the stream breaks behind so many checkpoints; 0: it doesn't */
     struct clocks clocks; /* as the device says them; seen_ms: last server time */
     size_t cursor_count;
     struct cursor cursors[PRETEND_MAX];
@@ -32,7 +34,7 @@ struct pretend {
     struct rows rows[PRETEND_MAX];
     size_t departure_count;
     struct departure departures[PRETEND_MAX];
-    size_t enter_count, leave_count;
+    size_t enter_count, leave_count, checkpoint_count;
     bool ended;
     size_t answer_bytes;
 };
