@@ -33,7 +33,7 @@ enum column_encoding {
 #define COLUMN_NESTING_MAX 4 /* nulls over indexes over texts over integers */
 #define DECIMAL_PLACES_MAX 9
 
-/* What is to be written: `count` values, asked for in any order. */
+/* What is to be written: `count` values, each asked for once, in order. */
 struct column_source {
     struct value (*at)(const void *context, size_t index);
     const void *context;
