@@ -23,9 +23,24 @@ static size_t character_size(const uint8_t *at, size_t left)
     return overlong || surrogate || too_high ? 0 : size;
 }
 
+/* Whether the next eight bytes are ASCII: much text is, and needs no look at each byte. */
+static bool is_ascii(const uint8_t *at, size_t left)
+{
+    uint64_t word = 0;
+    if (left < sizeof word) {
+        return false;
+    }
+    memcpy(&word, at, sizeof word);
+    return (word & UINT64_C(0x8080808080808080)) == 0;
+}
+
 bool cbor_is_utf8(struct bytes text)
 {
     for (size_t i = 0; i < text.size;) {
+        if (is_ascii(text.at + i, text.size - i)) {
+            i += sizeof(uint64_t);
+            continue;
+        }
         size_t size = character_size(text.at + i, text.size - i);
         if (size == 0) {
             return false;

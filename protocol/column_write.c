@@ -8,6 +8,7 @@
 #include <math.h>
 
 #define INDEX_COUNT_MIN 16 /* fewer values never repay a list of different ones */
+#define HASH_BYTES_MAX  32 /* of a text; those that end alike are compared whole */
 #define INDEX_PROBES    16 /* a value; beyond that the list isn't worth its search */
 
 struct list {
@@ -115,8 +116,8 @@ static uint64_t hash_value(const struct value *v)
     const uint8_t *at = (const uint8_t *)&v->i;
     size_t size = sizeof v->i;
     if (v->kind == VALUE_TEXT || v->kind == VALUE_BLOB) {
-        at = v->b.at;
-        size = v->b.size;
+        size = v->b.size < HASH_BYTES_MAX ? v->b.size : HASH_BYTES_MAX;
+        at = size > 0 ? v->b.at + (v->b.size - size) : at;
     }
     uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
     for (size_t i = 0; i < size; i++) {
@@ -320,7 +321,7 @@ static bool put_decimals(struct cbor_writer *w, struct list c)
 
 static void put_column(struct cbor_writer *w, struct list c)
 {
-    if (w->error != WIRE_OK || c.count == 0) {
+    if (w->error != WIRE_OK || c.at == NULL || c.count == 0) {
         cbor_put_null(w); /* nothing asks for it */
         return;
     }
