@@ -228,6 +228,26 @@ static void coming_back_removes_the_departure(void **state)
     world_check(w);
 }
 
+/* What was written before its author could know of the move is judged with the old rights. */
+static void edit_before_a_move_counts(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    uint8_t id[16], visit[16];
+    struct seen seen;
+    everybody_holds(w, "Handed over", id);
+    set_city(phone, id, "Ann's last word");
+    device_visit(phone, id, visit);
+    world_pass(w, 3600000);
+    world_move(w, id, BOB);
+    world_heal(w);
+    assert_server(w, id, "city", "Ann's last word");
+    assert_device(&w->devices[BOB_PHONE], id, "city", "Ann's last word");
+    assert_string_equal(db_sees(w, w->reader_db, "visit", visit, "state", &seen), "completed");
+    assert_device(phone, id, "name", "(none)");
+    world_check(w);
+}
+
 /* Here the delete finds a child and is refused. */
 static void delete_with_living_children(void **state)
 {
@@ -310,6 +330,7 @@ int main(void)
         WORLD_TEST(verdict_carries_unseen_columns),
         WORLD_TEST(departure_respects_held_scope),
         WORLD_TEST(coming_back_removes_the_departure),
+        WORLD_TEST(edit_before_a_move_counts),
         WORLD_TEST(delete_with_living_children),
         WORLD_TEST(fact_under_a_deleted_parent),
         WORLD_TEST(effective_time_is_receipt_less_age),
