@@ -17,6 +17,7 @@ struct judging {
     const struct verdict *verdict;
     int64_t server_ms;
     int64_t tx;
+    enum sent_state state;
     bool under_empty;
 };
 
@@ -33,7 +34,8 @@ static struct err find_sent(struct judging *j, bool *waiting)
     bind_int(&st, 2, (int64_t)j->verdict->device_seq);
     if (db_step_row(&st)) {
         j->tx = col_int(&st, 0);
-        *waiting = col_int(&st, 1) == SENT_WAITING || col_int(&st, 1) == SENT_PARKED;
+        j->state = (enum sent_state)col_int(&st, 1);
+        *waiting = j->state == SENT_WAITING || j->state == SENT_PARKED;
         stmt_reset(&st);
     }
     return stmt_err(&st, "verdicts_apply");
@@ -395,8 +397,16 @@ static struct err store_seen(struct replica *r, uint64_t number)
     return err;
 }
 
+/* Under its number an older copy of this file, whose answers nobody has missed yet, may have sent
+ * something else. Only when this one has gone out can the server tell: until then the verdict isn't
+ * this transaction's. */
+static bool is_anothers(const struct judging *j, int64_t sent_to)
+{
+    return j->state == SENT_WAITING && j->tx > sent_to;
+}
+
 struct err verdicts_apply(struct apply *a, const struct verdicts *verdicts, int64_t server_ms,
-                          struct verdict_tally *tally)
+                          int64_t sent_to, struct verdict_tally *tally)
 {
     uint64_t seen = 0;
     struct err err = seen_number(a->r, &seen);
@@ -408,6 +418,9 @@ struct err verdicts_apply(struct apply *a, const struct verdicts *verdicts, int6
         }
         arena_clear(&a->arena);
         err = find_sent(&j, &waiting);
+        if (err.code == ERR_OK && waiting && is_anothers(&j, sent_to)) {
+            break; /* it and those behind it come again */
+        }
         if (err.code == ERR_OK && waiting) {
             err = under_is_empty(a->r->db, &j.under_empty);
         }

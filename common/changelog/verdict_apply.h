@@ -10,8 +10,10 @@ struct verdict_tally {
     int64_t accepted, merged, parked, refused;
 };
 
-/* Between apply_begin and apply_end. `server_ms` is the answer's. */
+/* Between apply_begin and apply_end. `server_ms` is the answer's. `sent_to`: local number of the
+ * last transaction that this sync has sent; a verdict about a later one is left for the next
+ * answer, with all behind it. */
 MUST_USE struct err verdicts_apply(struct apply *a, const struct verdicts *verdicts,
-                                   int64_t server_ms, struct verdict_tally *tally);
+                                   int64_t server_ms, int64_t sent_to, struct verdict_tally *tally);
 
 #endif

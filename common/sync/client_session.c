@@ -292,7 +292,8 @@ static struct err take_verdicts(struct client_session *s, const struct verdicts 
     if (err.code != ERR_OK) {
         return err;
     }
-    err = transaction_end(s, verdicts_apply(&s->apply, verdicts, s->answer.server_ms, &tally));
+    err = transaction_end(
+        s, verdicts_apply(&s->apply, verdicts, s->answer.server_ms, s->request.sent_to, &tally));
     if (err.code == ERR_OK) {
         s->moved |= tally.accepted + tally.merged + tally.parked + tally.refused > 0;
         s->tally.accepted += tally.accepted;

@@ -148,6 +148,31 @@ static void rolled_back_copy_with_other_work(void **state)
     world_check(w);
 }
 
+/* The copy and what came after it look alike to the server until a number means two things. With
+ * small requests the verdicts of all numbers arrive before this copy has sent its own third one. */
+static void verdicts_wait_for_their_transaction(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    const struct client_session_options small = {.push_tx_max = 1};
+    const struct fault_plan nothing = {.kind = FAULT_NONE};
+    uint8_t id[16];
+    everybody_holds(w, "Copy", id);
+    set_region(phone, id, "first");
+    set_region(phone, id, "second");
+    device_copy(phone, "two-waiting");
+    set_city(phone, id, "of the lost file");
+    device_sync(phone);
+    device_copy_back(phone, "two-waiting");
+    world_pass(w, 1000);
+    set_city(phone, id, "of the copy");
+    assert_int_equal(device_sync_with(phone, &nothing, &small).end, SYNC_FINISHED);
+    world_heal(w);
+    assert_server(w, id, "city", "of the copy");
+    assert_int_equal(kept(w, id, "of the lost file"), 1);
+    world_check(w);
+}
+
 /* Two managers with one page open each. */
 static void server_write_needs_base(void **state)
 {
@@ -326,6 +351,7 @@ int main(void)
         WORLD_TEST(pending_column_keeps_its_base),
         WORLD_TEST(rolled_back_copy_renumbers),
         WORLD_TEST(rolled_back_copy_with_other_work),
+        WORLD_TEST(verdicts_wait_for_their_transaction),
         WORLD_TEST(server_write_needs_base),
         WORLD_TEST(verdict_carries_unseen_columns),
         WORLD_TEST(departure_respects_held_scope),
