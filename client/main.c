@@ -58,40 +58,27 @@ static const struct command *take_command(struct line *line)
     return NULL;
 }
 
-static bool has_word(const struct line *line, const char *word)
-{
-    for (int i = 0; i < line->count; i++) {
-        if (strcmp(line->words[i], word) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* No command's name: help, the version, or a mistake. */
-static enum exit_code run_nothing(const struct app *app, const struct line *line)
+static enum exit_code run_nothing(struct app *app, const struct line *line)
 {
-    if (has_word(line, "--version")) {
+    struct usage_error why;
+    const struct arguments *a = &app->arguments;
+    bool fits =
+        arguments_parse(&app->arguments, line->count, line->words, "[COMMAND…]", "--version", &why);
+    if (!fits) {
+        return usage_error(app, why.phrase, why.about);
+    }
+    if (arguments_option(a, "--version") != NULL) {
         printf("legwork %s\n", LEGWORK_VERSION);
         return EXIT_DONE;
     }
-    bool asked = has_word(line, "--help") || has_word(line, "-h");
-    const char *word = line->first < line->count ? line->words[line->first] : "";
-    if (word[0] != 0 && help_group(app, word, asked ? stdout : stderr)) {
-        return asked ? EXIT_DONE : EXIT_USAGE;
+    FILE *to = a->help ? stdout : stderr;
+    if (a->operand_count == 0) {
+        help_program(app, to);
+    } else if (!help_group(app, a->operands[0], to)) {
+        return usage_error(app, PHRASE_USAGE_UNKNOWN, a->operands[0]);
     }
-    if (asked) {
-        help_program(app, stdout);
-        return EXIT_DONE;
-    }
-    if (line->count == 0) {
-        help_program(app, stderr);
-        return EXIT_USAGE;
-    }
-    if (word[0] == 0) {
-        return usage_error(app, PHRASE_USAGE_UNKNOWN_OPTION, line->words[0]);
-    }
-    return usage_error(app, PHRASE_USAGE_UNKNOWN, word);
+    return a->help ? EXIT_DONE : EXIT_USAGE;
 }
 
 static enum exit_code run(struct app *app, struct line *line)

@@ -135,7 +135,7 @@ static struct err read_product(struct order_draft *d, struct draft_line *line, b
     return stmt_err(&st, "order: product");
 }
 
-static bool read_quantity(struct app *app, const char *text, int64_t *quantity,
+static bool read_quantity(struct app *app, const char *word, const char *text, int64_t *quantity,
                           enum exit_code *code)
 {
     const struct column *c =
@@ -144,7 +144,7 @@ static bool read_quantity(struct app *app, const char *text, int64_t *quantity,
     struct complaint why = {0};
     if (!column_parse(c, bytes_text(text), &app->home.rules, &app->arena, &value, &why) ||
         value.kind != VALUE_INT || value.i <= 0) {
-        *code = usage_error(app, PHRASE_USAGE_QUANTITY, text);
+        *code = usage_error(app, PHRASE_USAGE_QUANTITY, word);
         return false;
     }
     *quantity = value.i;
@@ -187,7 +187,7 @@ static bool add_line(struct order_draft *d, const char *word, enum exit_code *co
     }
     struct draft_line *line = &d->lines[d->count];
     if (!split_word(app, word, sku, &quantity, code) ||
-        !read_quantity(app, quantity, &line->item.quantity, code) ||
+        !read_quantity(app, word, quantity, &line->item.quantity, code) ||
         !lookup_row(app, catalogue_table(TABLE_product), sku, line->product, code)) {
         return false;
     }

@@ -77,6 +77,14 @@ enum exit_code command_set(struct app *app)
     return err.code == ERR_OK ? say_saved(app, t, id) : report_failure(app, err, &why);
 }
 
+static void say_place(struct app *app, const struct table *t, const uint8_t id[16])
+{
+    enum row_place place;
+    if (replica_row_place(&app->home.replica, t, id, &place).code == ERR_OK) {
+        say(app, PHRASE_ROW_PLACE, phrase_text(place_phrase(place), app->chinese), NULL);
+    }
+}
+
 enum exit_code command_show(struct app *app)
 {
     enum exit_code code;
@@ -89,6 +97,7 @@ enum exit_code command_show(struct app *app)
     if (err.code != ERR_OK) {
         return report_error(app, err);
     }
+    say_place(app, t, id);
     return EXIT_DONE;
 }
 

@@ -11,7 +11,7 @@
     X(NOMEM, true, "out of memory", "内存不足")                                                    \
     X(IO, true, "reading or writing failed", "读写失败")                                           \
     X(FULL, true, "the disk is full", "磁盘已满")                                                  \
-    X(READONLY, false, "no permission to write here, or read-only", "没有写入权限或为只读")                             \
+    X(READONLY, false, "no permission to write here, or read-only", "没有写入权限或为只读")        \
     X(BUSY, true, "another process is using it", "另一个进程正在使用")                             \
     X(CORRUPT, false, "the database is damaged", "数据库已损坏")                                   \
     X(NOT_FOUND, false, "not found", "未找到")                                                     \
