@@ -54,7 +54,7 @@ fresh AS (
   SELECT k.person AS p, min(min(k.complete_ms, coalesce(w.first_at, k.complete_ms))) AS at_ms,
          sum(coalesce(w.n, 0)) AS parked
   FROM device_key k LEFT JOIN waiting w ON w.device = k.number
-  WHERE k.revoked_at IS NULL AND k.hello_ms >= ?5
+  WHERE k.revoked_at IS NULL AND max(k.hello_ms, k.enrolled_at) >= ?5
   GROUP BY 1
 ),
 rep AS MATERIALIZED ( -- reps, and whoever else was out that day or was asked for
