@@ -68,7 +68,7 @@ static void log_request(const struct stream *s, uint32_t error)
 static enum counted_status counted(int status)
 {
     static const int statuses[] = {
-#define X(n) [COUNTED_##n] = n,
+#define X(n) [COUNTED_##n] = (n),
         COUNTED_STATUSES(X)
 #undef X
     };
@@ -369,8 +369,9 @@ void h2_free(struct h2 *h)
         return;
     }
     nghttp2_session_del(h->session); /* closes no stream by callback */
-    while (h->streams != NULL) {
-        stream_free(h->streams, NGHTTP2_CANCEL);
+    for (struct stream *s = h->streams, *next; s != NULL; s = next) {
+        next = s->next;
+        stream_free(s, NGHTTP2_CANCEL);
     }
     free(h);
 }
