@@ -87,6 +87,9 @@ static enum exit_code run_sql(struct app *app, const char *sql)
 {
     struct stmt st;
     const char *tail = NULL;
+    if (only_space(sql)) {
+        return usage_error(app, PHRASE_SQL_ONE, "");
+    }
     if (db_prepare(app->home.db, sql, &st, &tail).code != ERR_OK) {
         return refused(app);
     }
