@@ -120,27 +120,40 @@ static void on_old(struct db_call *call)
     call->answer = value_blob(buf_bytes(&r->capture.old));
 }
 
-/* A transaction's number is the key of its first outbox row, known before that row is written:
- * AUTOINCREMENT counts from the largest key ever given. */
+/* A transaction's number is the key of its first outbox row. Keys are given here and not by
+ * AUTOINCREMENT, which reads and writes its table anew in each trigger and so costs as much as the
+ * row itself; what was emptied is remembered once, in outbox_floor. */
+static bool find_tx(struct replica *r)
+{
+    static const char sql[] = "SELECT max(outbox_floor, (SELECT coalesce(max(key), 0) FROM outbox),"
+                              " (SELECT coalesce(max(tx), 0) FROM sent)) FROM device_state";
+    int64_t last = 0;
+    if (r->capture.tx == 0 && db_one_int(r->db, sql, &last).code != ERR_OK) {
+        return false;
+    }
+    r->capture.tx = r->capture.tx == 0 ? last + 1 : r->capture.tx;
+    return true;
+}
+
+static void answer_key(struct db_call *call, int64_t after_first)
+{
+    struct replica *r = call->context;
+    if (find_tx(r)) {
+        call->answer = value_int(r->capture.tx + after_first);
+    } else {
+        call->error = "the outbox's last key can't be read";
+    }
+}
+
+static void on_key(struct db_call *call)
+{
+    const struct replica *r = call->context;
+    answer_key(call, r->capture.rows - 1);
+}
+
 static void on_tx(struct db_call *call)
 {
-    static const char sql[] = "SELECT seq FROM sqlite_sequence WHERE name = 'outbox'";
-    struct replica *r = call->context;
-    struct stmt st;
-    if (r->capture.tx == 0) {
-        struct err err = db_use(r->db, sql, &st);
-        int64_t last = err.code == ERR_OK && db_step_row(&st) ? col_int(&st, 0) : 0;
-        if (err.code == ERR_OK) {
-            err = stmt_err(&st, "capture_tx");
-            stmt_reset(&st);
-        }
-        if (err.code != ERR_OK) {
-            call->error = "the outbox's last key can't be read";
-            return;
-        }
-        r->capture.tx = last + 1;
-    }
-    call->answer = value_int(r->capture.tx);
+    answer_key(call, 0);
 }
 
 enum clock_part { PART_STAMP, PART_WALL, PART_MONO, PART_BOOT, PART_SEEN, PART_INTENT };
@@ -183,9 +196,13 @@ struct err capture_define(struct replica *r)
         int args;
         db_function function;
     } functions[] = {
-        {"lw_inserted", 0, on_inserted}, {"lw_changed", -1, on_changed},
-        {"lw_removed", -1, on_removed},  {"lw_cols", 0, on_cols},
-        {"lw_old", 0, on_old},           {"lw_tx", 0, on_tx},
+        {"lw_inserted", 0, on_inserted},
+        {"lw_changed", -1, on_changed},
+        {"lw_removed", -1, on_removed},
+        {"lw_cols", 0, on_cols},
+        {"lw_old", 0, on_old},
+        {"lw_key", 0, on_key},
+        {"lw_tx", 0, on_tx},
         {"lw_clock", 1, on_clock},
     };
     struct err err = err_ok();
@@ -201,12 +218,13 @@ struct err capture_define(struct replica *r)
 static void put_entry(struct buf *sql, const struct table *t, const char *version,
                       enum change_op op, const char *base, const char *cols, const char *old)
 {
-    buf_printf(sql,
-               " BEGIN INSERT INTO outbox (tx, tbl, row, op, cols, base, old, stamp, wall, mono,"
-               " boot, seen, intent) VALUES (lw_tx(), %u, %s.id, %d, %s, %s, %s, lw_clock(%d),"
-               " lw_clock(%d), lw_clock(%d), lw_clock(%d), lw_clock(%d), lw_clock(%d)); END;\n",
-               t->number, version, (int)op, cols, base, old, PART_STAMP, PART_WALL, PART_MONO,
-               PART_BOOT, PART_SEEN, PART_INTENT);
+    buf_printf(
+        sql,
+        " BEGIN INSERT INTO outbox (key, tx, tbl, row, op, cols, base, old, stamp, wall, mono,"
+        " boot, seen, intent) VALUES (lw_key(), lw_tx(), %u, %s.id, %d, %s, %s, %s, lw_clock(%d),"
+        " lw_clock(%d), lw_clock(%d), lw_clock(%d), lw_clock(%d), lw_clock(%d)); END;\n",
+        t->number, version, (int)op, cols, base, old, PART_STAMP, PART_WALL, PART_MONO, PART_BOOT,
+        PART_SEEN, PART_INTENT);
 }
 
 static void put_drop(struct buf *sql, const struct table *t)

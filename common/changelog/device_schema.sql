@@ -16,6 +16,7 @@ CREATE TABLE device_state (
   mask           INTEGER NOT NULL DEFAULT 0, -- role mask under which the cursors were made
   cursors_under  INTEGER NOT NULL DEFAULT 0, -- catalogue version under which they were made
   next_seq       INTEGER NOT NULL DEFAULT 1, -- next device_seq of this epoch
+  outbox_floor   INTEGER NOT NULL DEFAULT 0, -- no key of the outbox up to here is given again
   next_no        INTEGER NOT NULL DEFAULT 1, -- next counter of human numbers
   verdict_seen   INTEGER NOT NULL DEFAULT 0, -- highest verdict number stored
   clock          INTEGER NOT NULL DEFAULT 0, -- hybrid logical clock: last stamp given or seen
@@ -50,7 +51,7 @@ CREATE TABLE cursor (
 -- One row for each changed row of a transaction not yet judged. Written by triggers only.
 -- New values stand in the tables themselves; what a later change destroyed stands in its `old`.
 CREATE TABLE outbox (
-  key     INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused, also after the outbox was emptied
+  key     INTEGER PRIMARY KEY,               -- given by capture; never reused: see outbox_floor
   tx      INTEGER NOT NULL,                  -- key of the transaction's first row
   tbl     INTEGER NOT NULL,
   row     BLOB NOT NULL,

@@ -312,6 +312,19 @@ struct err outbox_start(struct replica *r, const struct outbox_entry *first, str
     return err;
 }
 
+/* Keys of rows that go must not come again: other readers count on rising ones. */
+static struct err raise_floor(struct replica *r, int64_t key)
+{
+    static const char sql[] = "UPDATE device_state SET outbox_floor = ?1 WHERE outbox_floor < ?1";
+    struct stmt st;
+    struct err err = db_use(r->db, sql, &st);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&st, 1, key);
+    return db_step_done(&st, "outbox_floor");
+}
+
 struct err outbox_remove(struct replica *r, int64_t tx)
 {
     static const char sql[] = "DELETE FROM outbox WHERE key BETWEEN ?1 AND ?2";
@@ -334,6 +347,9 @@ struct err outbox_remove(struct replica *r, int64_t tx)
     bind_int(&st, 2, first[mine - 1].key);
     err = db_step_done(&st, "outbox_remove");
     size_t place = (size_t)(first - o->entries);
+    if (err.code == ERR_OK && mine == count) { /* the last ones that are known */
+        err = raise_floor(r, first[mine - 1].key);
+    }
     for (size_t i = place; i < place + mine; i++) {
         o->live -= o->entries[i].op != 0 ? 1 : 0;
         o->entries[i].op = 0;

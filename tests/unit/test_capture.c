@@ -112,7 +112,9 @@ static void keys_are_never_reused(void **state)
 {
     struct device *d = *state;
     device_run(d, "test", "INSERT INTO memo (id, title) VALUES (" ID1 ", 'a')");
-    OK(db_exec(d->db, "DELETE FROM outbox"));
+    OK(outbox_refresh(&d->r));
+    OK(outbox_remove(&d->r, 1));
+    assert_int_equal(device_int(d, "SELECT count(*) FROM outbox"), 0);
     device_run(d, "test", "UPDATE memo SET title = 'b'");
     assert_string_equal(device_text(d, LOG), "2:2 op2 cols4 base0 6161*");
 }
