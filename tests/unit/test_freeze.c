@@ -204,12 +204,120 @@ static void frozen_stays_frozen(void **state)
     device_release(&d);
 }
 
+/* ---- property: replaying the frozen bodies into an empty model gives the tables' content ---- */
+
+#define MODEL_ROWS    6
+#define MODEL_COLUMNS 3 /* title, text, remind_at */
+
+struct model {
+    bool there;
+    struct value values[MODEL_COLUMNS + 2]; /* by column number */
+};
+
+static void replay(struct device *d, struct model model[MODEL_ROWS])
+{
+    struct stmt st;
+    OK(db_use(d->db, "SELECT body FROM sent ORDER BY device_seq", &st));
+    while (db_step_row(&st)) {
+        struct transaction tx;
+        struct bytes body = arena_copy(&d->arena, col_bytes(&st, 0));
+        assert_int_equal(transaction_decode(body, &d->arena, &tx), WIRE_OK);
+        for (size_t i = 0; i < tx.change_count; i++) {
+            const struct change *c = &tx.changes[i];
+            struct model *m = &model[c->id[0]];
+            assert_int_equal(m->there, c->op != CHANGE_INSERT);
+            m->there = c->op != CHANGE_DELETE;
+            memset(m->values, 0, c->op == CHANGE_UPDATE ? 0 : sizeof m->values);
+            for (size_t k = 0; k < c->cell_count; k++) {
+                m->values[c->cells[k].column] = c->cells[k].value;
+            }
+        }
+    }
+}
+
+static void compare(struct device *d, const struct model model[MODEL_ROWS], uint64_t seed)
+{
+    for (int i = 0; i < MODEL_ROWS; i++) {
+        struct stmt st;
+        uint8_t id[16] = {(uint8_t)i};
+        OK(db_use(d->db, "SELECT title, text, remind_at FROM memo WHERE id = ?1", &st));
+        bind_id(&st, 1, id);
+        bool there = db_step_row(&st);
+        static const uint8_t columns[] = {COLUMN_memo_title, COLUMN_memo_text,
+                                          COLUMN_memo_remind_at};
+        bool same = there == model[i].there;
+        for (int k = 0; same && there && k < MODEL_COLUMNS; k++) {
+            struct value v = col_value(&st, k);
+            same = value_equal(&v, &model[i].values[columns[k]]);
+        }
+        stmt_reset(&st);
+        if (!same) {
+            fail_msg("seed %llu: row %d isn't what was sent", (unsigned long long)seed, i);
+        }
+    }
+}
+
+static void edit_at_random(struct device *d)
+{
+    char sql[256];
+    uint64_t chance = fake_host_next(&d->machine);
+    unsigned row = (unsigned)(chance % MODEL_ROWS);
+    unsigned value = (unsigned)(chance >> 32 & 3);
+    switch (chance >> 8 & 7) {
+    case 0:
+        snprintf(sql, sizeof sql, "DELETE FROM memo WHERE hex(id) LIKE '%02X%%'", row);
+        break;
+    case 1:
+    case 2:
+    case 3:
+        snprintf(sql, sizeof sql, "UPDATE memo SET title = 'v%u', remind_at = nullif(%u, 0)", value,
+                 value);
+        break;
+    case 4:
+        snprintf(sql, sizeof sql, "UPDATE memo SET text = 't%u' WHERE hex(id) LIKE '%02X%%'", value,
+                 row);
+        break;
+    default:
+        snprintf(sql, sizeof sql,
+                 "INSERT INTO memo (id, title) VALUES (x'%02X%030d', 'n%u') ON CONFLICT (id)"
+                 " DO UPDATE SET text = 'again'",
+                 row, 0, value);
+        break;
+    }
+    OK(db_exec(d->db, sql));
+}
+
+static void replay_gives_the_content(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 150; seed++) {
+        struct device d;
+        struct model model[MODEL_ROWS] = {{.there = false}};
+        device_init(&d, seed, NULL);
+        for (int tx = 0; tx < 30; tx++) {
+            OK(replica_begin(&d.r, "test"));
+            for (uint64_t n = fake_host_next(&d.machine) % 4; n > 0; n--) {
+                edit_at_random(&d);
+            }
+            OK(replica_end(&d.r, err_ok()));
+            if (fake_host_next(&d.machine) % 5 == 0) {
+                freeze(&d);
+            }
+        }
+        freeze(&d);
+        replay(&d, model);
+        compare(&d, model, seed);
+        device_release(&d);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(folds),
         cmocka_unit_test(identity_is_of_the_content_alone),
         cmocka_unit_test(frozen_stays_frozen),
+        cmocka_unit_test(replay_gives_the_content),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
