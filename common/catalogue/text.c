@@ -3,10 +3,10 @@
 #include "common/catalogue/text.h"
 
 #include <jansson.h>
-#include <utf8proc.h>
 
 #include "common/base/day.h"
 #include "common/base/decimal.h"
+#include "common/base/utf8.h"
 #include "common/catalogue/tags.h"
 
 #define QUANTITY_DECIMALS 3
@@ -42,16 +42,6 @@ struct bytes text_trim(struct bytes text)
     return text;
 }
 
-static bool is_ascii(struct bytes text)
-{
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.at[i] >= 0x80) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static uint8_t lower(uint8_t c)
 {
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
@@ -70,21 +60,14 @@ static bool equal_ignoring_case(struct bytes text, const char *name)
 
 /* ---- text ---- */
 
-/* NFC in the arena; the bytes as they are where they are ASCII. */
+/* NFC, in the arena. */
 static bool normalise(struct bytes text, struct arena *arena, struct bytes *out)
 {
-    if (is_ascii(text)) {
-        *out = arena_copy(arena, text);
-        return out->at != NULL;
-    }
-    utf8proc_uint8_t *composed = NULL;
-    utf8proc_ssize_t size = utf8proc_map(text.at, (utf8proc_ssize_t)text.size, &composed,
-                                         UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-    if (size < 0) {
+    struct bytes composed;
+    if (!utf8_to_nfc(text, arena, &composed)) {
         return false;
     }
-    *out = arena_copy(arena, bytes_of(composed, (size_t)size));
-    free(composed);
+    *out = arena_copy(arena, composed);
     return out->at != NULL;
 }
 

@@ -2,7 +2,8 @@
 #include "common/catalogue/text.h"
 
 #include <math.h>
-#include <utf8proc.h>
+
+#include "common/base/utf8.h"
 
 #define NUMBER_TEXT_MAX 40
 
@@ -64,10 +65,10 @@ void json_put_text(struct bytes text, struct buf *out)
 {
     buf_put_u8(out, '"');
     while (text.size > 0) {
-        utf8proc_int32_t point;
-        utf8proc_ssize_t n = utf8proc_iterate(text.at, (utf8proc_ssize_t)text.size, &point);
-        if (n <= 0) { /* a damaged file may hold anything; the answer stays JSON */
-            n = 1;
+        uint32_t point = 0;
+        size_t size = utf8_next(text, &point);
+        if (size == 0) { /* a damaged file may hold anything; the answer stays JSON */
+            size = 1;
             buf_put_text(out, "\\ufffd");
         } else if (point == '"' || point == '\\') {
             buf_put_u8(out, '\\');
@@ -75,9 +76,9 @@ void json_put_text(struct bytes text, struct buf *out)
         } else if (point < 0x20 || point == 0x7f) {
             buf_printf(out, "\\u%04x", (unsigned)point);
         } else {
-            buf_put(out, bytes_of(text.at, (size_t)n));
+            buf_put(out, bytes_of(text.at, size));
         }
-        text = bytes_of(text.at + n, text.size - (size_t)n);
+        text = bytes_of(text.at + size, text.size - size);
     }
     buf_put_u8(out, '"');
 }

@@ -128,6 +128,19 @@ static const struct command *command_find(int argc, char **argv, int *words)
     return found;
 }
 
+/* "user" alone: the commands that begin so are told. */
+static int say_unknown(const char *word)
+{
+    size_t size = strlen(word);
+    complain("unknown command %s; see legworkd --help", "未知命令 %s，参见 legworkd --help", word);
+    for (size_t i = 0; i < count_of(commands); i++) {
+        if (strncmp(commands[i].name, word, size) == 0 && commands[i].name[size] == ' ') {
+            print_usage(&commands[i], stderr);
+        }
+    }
+    return EXIT_USAGE;
+}
+
 int command_main(int argc, char **argv)
 {
     if (!take_data(&argc, argv)) {
@@ -148,9 +161,7 @@ int command_main(int argc, char **argv)
     int words;
     const struct command *c = command_find(argc, argv, &words);
     if (c == NULL) {
-        complain("unknown command %s; see legworkd --help", "未知命令 %s，参见 legworkd --help",
-                 argv[1]);
-        return EXIT_USAGE;
+        return say_unknown(argv[1]);
     }
     if (argc > words + 1 && is_help(argv[words + 1])) {
         print_usage(c, stdout);

@@ -56,6 +56,16 @@ void cells_add(struct cells *c, uint8_t column, struct value value)
     c->at[at] = (struct cell){.column = column, .value = value};
 }
 
+const struct value *cells_find(const struct cells *c, uint8_t column)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->at[i].column == column) {
+            return &c->at[i].value;
+        }
+    }
+    return NULL;
+}
+
 void cells_add_text(struct cells *c, uint8_t column, const char *text)
 {
     if (text != NULL) {

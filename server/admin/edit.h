@@ -28,6 +28,7 @@ struct cells {
     size_t count;
 };
 void cells_add(struct cells *c, uint8_t column, struct value value);
+const struct value *cells_find(const struct cells *c, uint8_t column); /* NULL: not among them */
 /* Text; NULL adds nothing. */
 void cells_add_text(struct cells *c, uint8_t column, const char *text);
 

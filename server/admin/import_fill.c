@@ -12,22 +12,8 @@
 
 static const struct value *given(const struct cells *cells, uint8_t column)
 {
-    for (size_t i = 0; i < cells->count; i++) {
-        if (cells->at[i].column == column && cells->at[i].value.kind != VALUE_NULL) {
-            return &cells->at[i].value;
-        }
-    }
-    return NULL;
-}
-
-static bool is_among(const struct cells *cells, uint8_t column)
-{
-    for (size_t i = 0; i < cells->count; i++) {
-        if (cells->at[i].column == column) {
-            return true;
-        }
-    }
-    return false;
+    const struct value *v = cells_find(cells, column);
+    return v == NULL || v->kind == VALUE_NULL ? NULL : v;
 }
 
 static struct err too_much(const char *field, struct complaint *why)
@@ -83,7 +69,8 @@ static void fill_constants(const struct import *im, struct cells *cells)
         {TABLE_task, COLUMN_task_state, FILL_TEXT, "open"},
     };
     for (size_t i = 0; i < count_of(fills); i++) {
-        if (fills[i].table == im->plan.table->number && !is_among(cells, fills[i].column)) {
+        if (fills[i].table == im->plan.table->number &&
+            cells_find(cells, fills[i].column) == NULL) {
             cells_add(cells, fills[i].column, fill_value(im, fills[i].fill, fills[i].text));
         }
     }
@@ -118,10 +105,10 @@ static struct err fill_day(struct import *im, struct cells *cells)
             return err_make(ERR_NOMEM, 0, "fill_day");
         }
         day_print(time->i + (int64_t)offset * MINUTE_MS, day);
-        if (!is_among(cells, days[i].day)) {
+        if (cells_find(cells, days[i].day) == NULL) {
             cells_add(cells, days[i].day, value_text(bytes_text(day)));
         }
-        if (days[i].offset != 0 && !is_among(cells, days[i].offset)) {
+        if (days[i].offset != 0 && cells_find(cells, days[i].offset) == NULL) {
             cells_add(cells, days[i].offset, value_int(offset));
         }
     }
@@ -153,7 +140,7 @@ static struct err fill_line(struct import *im, struct cells *cells, struct compl
     const struct value *discount = given(cells, COLUMN_order_line_discount_bp);
     int64_t amount = 0;
     struct err err = err_ok();
-    if (quantity != NULL && price != NULL && !is_among(cells, COLUMN_order_line_amount)) {
+    if (quantity != NULL && price != NULL && cells_find(cells, COLUMN_order_line_amount) == NULL) {
         const struct order_item item = {.quantity = quantity->i,
                                         .price = price->i,
                                         .discount_bp = discount == NULL ? 0 : (int32_t)discount->i};
@@ -163,7 +150,7 @@ static struct err fill_line(struct import *im, struct cells *cells, struct compl
         cells_add(cells, COLUMN_order_line_amount, value_int(amount));
         order = given(cells, COLUMN_order_line_order_id); /* cells have moved */
     }
-    if (order != NULL && !is_among(cells, COLUMN_order_line_line_no)) {
+    if (order != NULL && cells_find(cells, COLUMN_order_line_line_no) == NULL) {
         int64_t no = 1;
         err = next_line_no(im, order, &no);
         cells_add(cells, COLUMN_order_line_line_no, value_int(no));

@@ -148,23 +148,13 @@ static struct err take_cells(struct import *im, const struct csv_row *row, struc
     return err;
 }
 
-static const struct value *cell_value(const struct cells *cells, uint8_t column)
-{
-    for (size_t i = 0; i < cells->count; i++) {
-        if (cells->at[i].column == column) {
-            return &cells->at[i].value;
-        }
-    }
-    return NULL;
-}
-
 /* ---- which row ---- */
 
 /* An old system's number stands for a row: taking it in twice is a mistake that --key mends. */
 static struct err check_number(struct import *im, const struct cells *cells, struct complaint *why)
 {
     const struct column *no = table_column_named(im->plan.table, "no");
-    const struct value *v = no == NULL ? NULL : cell_value(cells, no->number);
+    const struct value *v = no == NULL ? NULL : cells_find(cells, no->number);
     if (v == NULL || v->kind != VALUE_TEXT) {
         return err_ok();
     }
@@ -193,7 +183,7 @@ static struct err find_keyed(struct import *im, const struct cells *cells, uint8
         return err;
     }
     for (size_t i = 0; i < p->key_count; i++) {
-        const struct value *v = cell_value(cells, p->keys[i]->number);
+        const struct value *v = cells_find(cells, p->keys[i]->number);
         if (v == NULL || v->kind == VALUE_NULL) {
             return refuse_field("required", p->keys[i]->name, bytes_text(""), why);
         }
@@ -247,7 +237,7 @@ static struct err row_seq(struct import *im, const struct table *t, const uint8_
 static struct err put_person(struct import *im, const uint8_t id[16], const struct cells *cells,
                              int64_t *seq, struct complaint *why)
 {
-    const struct value *login = cell_value(cells, COLUMN_person_login);
+    const struct value *login = cells_find(cells, COLUMN_person_login);
     if (login != NULL && login->kind == VALUE_TEXT && !login_is_plain((const char *)login->b.at)) {
         return refuse_field("malformed", "login", login->b, why);
     }
@@ -268,7 +258,8 @@ struct err import_put(struct import *im, const struct table *t, const uint8_t id
         err = server_write_put(im->write, t, id, cells->at, cells->count, -1, &change.after,
                                &im->old, why);
     }
-    if (err.code != ERR_OK || change.after == change.before) {
+    im->wrote = err.code == ERR_OK && change.after != change.before;
+    if (!im->wrote) {
         return err; /* an update that changes nothing is none */
     }
     change.old = buf_bytes(&im->old);
@@ -299,7 +290,7 @@ static struct err put_row(struct import *im, const struct csv_row *row, struct c
     }
     if (err.code == ERR_OK) {
         im->made += fresh ? 1 : 0;
-        im->changed += fresh ? 0 : 1;
+        im->changed += im->wrote && !fresh ? 1 : 0;
     }
     return err;
 }

@@ -21,6 +21,7 @@ struct import {
     struct import_later *later;
     struct import_later **later_end;
     struct buf old; /* of one row */
+    bool wrote;     /* the last import_put changed something */
     int64_t made;
     int64_t changed;
 };

@@ -129,7 +129,7 @@ def test_values_and_formats():
 def test_a_key_changes_what_is_there():
     with Firm() as firm:
         imports(firm, "no,name,city\n1,a,x\n2,b,x\n")
-        r = imports(firm, "no,name,city\n2,b,y\n3,c,y\n", "--key", "no", "--json").json()
+        r = imports(firm, "no,name,city\n1,a,x\n2,b,y\n3,c,y\n", "--key", "no", "--json").json()
         equal((r["new"], r["changed"]), (1, 1), "counts")
         equal(firm.query("SELECT no, city FROM customer ORDER BY no"),
               [{"no": "1", "city": "x"}, {"no": "2", "city": "y"}, {"no": "3", "city": "y"}], "rows")
