@@ -202,7 +202,8 @@ static struct err pick(struct download *d, const struct pass *p, const struct so
                       &meta)) {
         return err_make(d->chunk.arena.full ? ERR_LIMIT : ERR_CORRUPT, 0, "download_pick");
     }
-    /* Own writes are told by verdicts; a pass from the start (first sync, repair) leaves out none. */
+    /* Own writes are told by verdicts; a pass from the start (first sync, repair) leaves out none.
+     */
     bool moved_in = entered && col_int(q, ROWSQL_ENTERED) > meta.made.seq;
     out->skipped = p->cursor.done > 0 && !moved_in && is_own(d, rowmeta_at(&meta, s->seq));
     if (deleted) {

@@ -255,8 +255,8 @@ static struct err has_left(const struct permit *p, struct store *st, const uint8
                            bool *out)
 {
     struct stmt q;
-    struct err err = db_use(
-        st->db, "SELECT scope, seq FROM departure WHERE row = ?1 AND left_at > ?2", &q);
+    struct err err =
+        db_use(st->db, "SELECT scope, seq FROM departure WHERE row = ?1 AND left_at > ?2", &q);
     if (err.code != ERR_OK) {
         return err;
     }

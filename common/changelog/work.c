@@ -242,7 +242,8 @@ static struct err depart(struct work *w, const struct work_row *row, int64_t fro
     if (err.code == ERR_OK) {
         err = db_use(w->st->db,
                      "INSERT INTO departure (scope, seq, tbl, row, left_at)"
-                     " VALUES (?1, ?2, ?3, ?4, ?5)", &q);
+                     " VALUES (?1, ?2, ?3, ?4, ?5)",
+                     &q);
     }
     if (err.code != ERR_OK) {
         return err;
