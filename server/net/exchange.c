@@ -212,7 +212,7 @@ void exchange_fault(struct exchange *x, int status, const struct fault *fault)
     m.fault.server_ms = machine_wall_ms();
     struct buf body;
     buf_init(&body, ROW_BYTES_MAX);
-    bool waits = status == 429 || status == 503;
+    bool waits = status == 429 || status == 503 || status == 507;
     struct answer_head head = {.status = status,
                                .type = "application/cbor-seq",
                                .retry_after_s = waits ? (int)fault->limit : 0};

@@ -14,7 +14,6 @@
 #define WRITE_STALL_MS        30000 /* the client took no byte for so long */
 #define TRIM_CONNECTIONS      256   /* a crowd whose memory is worth giving back */
 #define DRAIN_MS              10000 /* SIGTERM: what still runs may finish */
-#define ACCEPT_PAUSE_MS       250   /* after EMFILE */
 
 /* Bytes on their way out. Kernel buffers count too: a client that doesn't read fills them first. */
 #define SEND_BUFFER_BYTES       (256 * 1024)

@@ -7,10 +7,8 @@
 #include "server/net/limits.h"
 #include "server/store/machine.h"
 
-#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
-#include <unistd.h>
 
 static struct net *net_of(const void *handle)
 {
@@ -25,33 +23,15 @@ static void note(const char *event, const char *key, int64_t value)
     log_end(&line, stderr);
 }
 
-/* Out of descriptors, the kernel would keep offering the same connection and the loop would spin:
- * the reserve is given up for a moment to take it and send it away. */
-static void refuse_with_reserve(struct net *n)
-{
-    if (n->reserve_fd >= 0) {
-        (void)close(n->reserve_fd);
-    }
-    int fd;
-    uv_os_fd_t listening;
-    if (uv_fileno((uv_handle_t *)&n->listener, &listening) == 0) {
-        while ((fd = accept(listening, NULL, NULL)) >= 0) {
-            (void)close(fd);
-        }
-    }
-    n->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
+/* Out of descriptors, libuv itself gives up a reserve to take the connection and send it away, so
+ * that the loop doesn't spin; those that are open live on. */
 static void on_connection(uv_stream_t *server, int status)
 {
     struct net *n = net_of(server);
     if (status == 0) {
         conn_accept(n);
-        return;
-    }
-    count(&n->counters->accept_failed);
-    if (status == UV_EMFILE || status == UV_ENFILE) {
-        refuse_with_reserve(n);
+    } else {
+        count(&n->counters->accept_failed);
     }
 }
 
@@ -186,7 +166,6 @@ struct err net_open(struct net *n, const struct net_options *options, int *port)
     n->serve = options->serve;
     n->stopping = options->stopping;
     n->context = options->context;
-    n->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     int rc = uv_loop_init(&n->loop);
     if (rc != 0) {
         return err_make(ERR_INTERNAL, rc, "uv_loop_init");
@@ -228,7 +207,4 @@ void net_close(struct net *n)
     }
     mailbox_release(&n->mailbox);
     (void)uv_loop_close(&n->loop);
-    if (n->reserve_fd >= 0) {
-        (void)close(n->reserve_fd);
-    }
 }

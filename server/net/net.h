@@ -30,7 +30,6 @@ struct net {
     size_t conn_count, half_open_count;
     size_t conn_peak;  /* since memory was last given back */
     size_t body_bytes; /* of requests not yet handed on */
-    int reserve_fd;    /* given up to be able to refuse when descriptors run out */
     int64_t sweep_due_ms;
     bool is_stopping;
     uint8_t cipher[64 * 1024]; /* of the connection just read; nobody waits with it */

@@ -4,6 +4,7 @@ tests/tools/wire_tool.c signs what a client would sign; curl speaks HTTP/2; supp
 curl wouldn't."""
 import contextlib
 import json
+import os
 import pathlib
 import random
 import re
@@ -101,6 +102,10 @@ class Wire:
     def rss_kib(self):
         text = pathlib.Path(f"/proc/{self.firm.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", text)[1])
+
+    def cpu_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.firm.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def metric(self, name):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.firm.metrics_port}/metrics", timeout=10) as r:
@@ -305,6 +310,10 @@ def test_slow_clients_and_half_open_connections():
         loris = stack.enter_context(rawh2.Connection(port))
         quiet = stack.enter_context(rawh2.Connection(port))
         block = rawh2.head("GET", "/v1/ca")
+        slow = stack.enter_context(rawh2.Connection(port))
+        slow.hello()
+        post = rawh2.head("POST", "/v1/sync", content_type="application/cbor-seq", content_encoding="zstd")
+        slow.send(rawh2.frame(rawh2.HEADERS, rawh2.END_HEADERS, 1, post) + rawh2.frame(rawh2.DATA, 0, 1, b"x"))
         loris.send(rawh2.PREFACE + rawh2.frame(rawh2.SETTINGS, 0, 0) +
                    rawh2.frame(rawh2.HEADERS, 0, 1, block[:5]))
         quiet.send(rawh2.PREFACE[:10])
@@ -321,8 +330,106 @@ def test_slow_clients_and_half_open_connections():
             check(closed or c.closed_within(2), f"{name}: still open after {time.monotonic() - begin:.0f} s")
         for s in silent:
             s.close()
+        equal(slow.first_status(25), 408, "a body that doesn't come")
+        check(time.monotonic() - begin > 18, "it has twenty seconds")
+        slow.sock.close()
         w.wait_for("connections", 0, 8)
         w.well("slow clients")
+
+
+def test_clients_that_do_not_read():
+    """As many as there are workers, and more: who reads is still served."""
+    with wired() as w, contextlib.ExitStack() as stack:
+        random_ = random.Random(3)
+        rows = "".join(f"N{i},{random_.randbytes(70).hex()}\n" for i in range(12000))
+        table = w.firm.dir / "customers.csv"
+        table.write_text("name,address\n" + rows)
+        w.firm.admin("import", "customer", table)
+        house = w.firm.query("SELECT id FROM customer LIMIT 1")
+        check(house, "imported")
+        w.firm.user("boss", "admin")
+        w.key = w.firm.dir / "boss"
+        w.state = w.enrol(w.firm.invite("boss"), w.key)[1][0]["state"]
+        equal(w.sync()[0], 200, "who reads gets it all")
+        whole = w.metric("sync_pulled_bytes_total")
+        check(whole > 1000000, f"{whole} bytes are enough to get stuck with")
+        body = w.hello()
+        headers = {k.replace("-", "_"): v for k, v in (SYNC | w.sign(body)).items()}
+        for _ in range(12):
+            c = stack.enter_context(rawh2.Connection(w.firm.port, room=4096))
+            c.send(rawh2.PREFACE + rawh2.frame(rawh2.SETTINGS, 0, 0, b"\0\4\x7f\xff\xff\xff") +
+                   rawh2.frame(rawh2.WINDOW_UPDATE, 0, 0, b"\x7f\xff\0\0") +
+                   rawh2.frame(rawh2.HEADERS, rawh2.END_HEADERS, 1, rawh2.head("POST", "/v1/sync", **headers)) +
+                   rawh2.frame(rawh2.DATA, rawh2.END_STREAM, 1, body))
+        time.sleep(0.5)
+        begin = time.monotonic()
+        equal(w.sync()[0], 200, "a sync among clients that don't read")
+        check(time.monotonic() - begin < 8, f"it took {time.monotonic() - begin:.1f} s")
+        w.well("clients that don't read")
+        stack.close()
+        w.wait_for("connections", 0, 8)
+        w.firm.healthy()
+
+
+def test_no_descriptors_left():
+    with wired() as w:
+        pid = w.firm.process.pid
+        run(["prlimit", "--pid", pid, "--nofile=100:100"])
+        with rawh2.Connection(w.firm.port) as old, contextlib.ExitStack() as stack:
+            old.hello()
+            crowd = [stack.enter_context(socket.create_connection(("127.0.0.1", w.firm.port), 10))
+                     for _ in range(300)]
+            time.sleep(1)
+            old.send(rawh2.frame(rawh2.HEADERS, rawh2.END_HEADERS | rawh2.END_STREAM, 1, rawh2.head("GET", "/v1/ca")))
+            equal(old.first_status(), 200, "a connection from before lives on")
+            before = w.cpu_seconds()
+            time.sleep(1)
+            check(w.cpu_seconds() - before < 0.5, "it doesn't spin")
+            check(len(crowd) == 300 and w.metric("accepted_total") < 110, "descriptors did run out")
+        w.wait_for("connections", 0, 8)
+        w.well("a crowd")
+
+
+def test_what_keeps_it_from_starting():
+    with Firm() as firm:
+        key, certificate = firm.data / "tls.key", firm.data / "tls.pem"
+        taken = socket.create_server(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+
+        def refused(what, words, code=1, listen="127.0.0.1:0", metrics="none", **more):
+            got = firm.admin("serve", "--listen", listen, "--metrics", metrics, expect=code, timeout=20, **more)
+            check(words in got.err and got.err.count("\n") <= 3, f"{what}: one clear line\n{got}")
+
+        refused("the port is taken", "can't listen", listen=f"127.0.0.1:{port}")
+        refused("metrics' port is taken", "metrics", metrics=f"127.0.0.1:{port}")
+        refused("not our address", "can't listen", listen="192.0.2.1:0")
+        for wrong in ("8443", "localhost:8443", "127.0.0.1:", "127.0.0.1:99999", "127.0.0.1:1x", ":1", "[::1:1"):
+            refused(f"--listen {wrong}", "ADDRESS:PORT", code=2, listen=wrong)
+        refused("--metrics", "ADDRESS:PORT or none", code=2, metrics="some")
+        key.chmod(0o644)
+        refused("a key that others can read", "chmod 600")
+        key.chmod(0o600)
+        kept = key.read_bytes()
+        key.write_bytes(b"no key")
+        refused("a key that is none", "tls.key")
+        key.write_bytes((firm.data / "ca.key").read_bytes())
+        refused("another key", "tls.key")
+        key.unlink()
+        refused("no key", "tls.key")
+        key.write_bytes(kept)
+        key.chmod(0o600)
+        certificate.rename(firm.dir / "away")
+        refused("no certificate", "tls.pem")
+        (firm.dir / "away").rename(certificate)
+        (firm.data / "store.db").rename(firm.dir / "store")
+        refused("no store", "init")
+        (firm.data / "store.db").write_bytes(b"not a database at all" * 500)
+        refused("another file", "store.db")
+        (firm.data / "store.db").unlink()
+        (firm.dir / "store").rename(firm.data / "store.db")
+        taken.close()
+        firm.start()
+        firm.stop()
 
 
 def test_streams_that_are_reset():

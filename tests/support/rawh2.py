@@ -5,7 +5,7 @@ import ssl
 import struct
 import time
 
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, CONTINUATION = 0, 1, 3, 4, 6, 7, 9
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 END_STREAM, END_HEADERS = 1, 4
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 INDEXED_STATUS = {0x88: 200, 0x89: 204, 0x8a: 206, 0x8b: 304, 0x8c: 400, 0x8d: 404, 0x8e: 500}
@@ -72,9 +72,12 @@ def status_of(block):
 
 
 class Connection:
-    def __init__(self, port, alpn=("h2",), source=None, timeout=20):
-        raw = socket.create_connection(("127.0.0.1", port), timeout,
-                                       source_address=(source, 0) if source else None)
+    def __init__(self, port, alpn=("h2",), room=None):
+        raw = socket.socket()
+        if room: # how much the kernel takes for somebody who doesn't read
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        raw.settimeout(20)
+        raw.connect(("127.0.0.1", port))
         self.sock = context(alpn).wrap_socket(raw)
         self.pending = b""
 
