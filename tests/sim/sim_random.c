@@ -1,12 +1,9 @@
 /* Random histories: people of the small firm work, sync over a bad network, die and come back;
- * then everything heals and must agree. One seed decides all of a history.
+ * then everything heals and must agree, and the ledger must know what became of every text.
  *
  *     sim_random [SEED [COUNT]]
  *
- * What can't be seen by comparing databases is kept in a ledger: every text that anybody wrote
- * into a column is unique, and stands beside the text that its writer saw there. At the end a text
- * is either what the column holds, or was seen by whoever wrote over it, or is kept for people to
- * restore, or was refused to its author's face. Anything else is a lost update. */
+ * One seed decides all of a history. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,17 +16,6 @@
 #define STEPS         400
 #define CUSTOMERS_MAX 8 /* few, so that people get into each other's way */
 #define CHILDREN_MAX  512
-#define WRITES_MAX    4096
-
-struct write { /* a line of the ledger */
-    uint8_t row[16];
-    const struct column *column;
-    char text[24];
-    char saw[24];
-    int device; /* -1: the server */
-    int64_t tx;
-    bool rolled_back; /* by its author's own doing: an older copy of the file came back */
-};
 
 struct child {
     uint8_t id[16];
@@ -42,10 +28,8 @@ struct history {
     size_t customer_count;
     struct child children[CHILDREN_MAX];
     size_t child_count;
-    struct write writes[WRITES_MAX];
-    size_t write_count;
+    struct ledger ledger;
     int64_t transactions[WORLD_DEVICES]; /* that each device committed */
-    int serial;
     int copied;       /* device whose file was put aside; -1: none yet, -2: it has come back */
     size_t copied_at; /* lines in the ledger then */
 };
@@ -62,20 +46,20 @@ static size_t index_of(const struct world_device *d)
     return (size_t)(d - d->world->devices);
 }
 
-/* Whether the last call wrote a transaction; its key then. */
-static int64_t count_transaction(struct history *h, struct world_device *d, int64_t before)
-{
-    static const char sql[] = "SELECT coalesce(max(tx), 0) FROM outbox";
-    int64_t after = db_count(&h->world, d->db, sql, NULL);
-    if (h->transactions[index_of(d)] >= 0) {
-        h->transactions[index_of(d)] += after > before;
-    }
-    return after;
-}
-
 static int64_t last_transaction(struct history *h, struct world_device *d)
 {
     return db_count(&h->world, d->db, "SELECT coalesce(max(tx), 0) FROM outbox", NULL);
+}
+
+/* Counts what was written since `before`; the last one's key. */
+static int64_t count_transactions(struct history *h, struct world_device *d, int64_t before)
+{
+    char sql[96];
+    snprintf(sql, sizeof sql, "SELECT count(DISTINCT tx) FROM outbox WHERE tx > %" PRId64, before);
+    if (h->transactions[index_of(d)] >= 0) {
+        h->transactions[index_of(d)] += db_count(&h->world, d->db, sql, NULL);
+    }
+    return last_transaction(h, d);
 }
 
 static void add_child(struct history *h, uint16_t table, const uint8_t id[16])
@@ -171,41 +155,17 @@ static void new_child(struct history *h, struct world_device *d, const uint8_t c
     }
 }
 
-/* ---- the ledger ---- */
-
-static struct write *ledger_line(struct history *h, struct db *db, uint16_t table, uint8_t column,
-                                 const uint8_t row[16])
-{
-    struct seen seen;
-    if (h->write_count == WRITES_MAX) {
-        return NULL;
-    }
-    struct write *line = &h->writes[h->write_count];
-    const struct table *t = catalogue_table(table);
-    line->column = table_column(t, column);
-    memcpy(line->row, row, 16);
-    snprintf(line->saw, sizeof line->saw, "%.23s",
-             db_sees(&h->world, db, t->name, row, line->column->name, &seen));
-    if (strcmp(line->saw, "(none)") == 0) {
-        return NULL; /* not held here */
-    }
-    snprintf(line->text, sizeof line->text, "w%d.", ++h->serial);
-    return line;
-}
-
 static void write_text(struct history *h, struct world_device *d, uint16_t table, uint8_t column,
                        const uint8_t row[16])
 {
-    struct write *line = ledger_line(h, d->db, table, column, row);
+    const struct ledger_line *line = ledger_draft(&h->ledger, d->db, table, column, row);
     if (line == NULL) {
         return;
     }
     const struct cell cell = cell_text(column, line->text);
     int64_t before = last_transaction(h, d);
     if (device_update(d, table, row, &cell, 1)) {
-        line->device = (int)index_of(d);
-        line->tx = count_transaction(h, d, before);
-        h->write_count++;
+        ledger_add(&h->ledger, (int)index_of(d), count_transactions(h, d, before));
     }
 }
 
@@ -216,10 +176,10 @@ static void server_writes_text(struct history *h)
     struct complaint why;
     uint8_t id[16];
     uint8_t column = columns[world_below(w, count_of(columns))];
-    if (!draw_customer(h, w->reader_db, id)) {
-        return;
-    }
-    struct write *line = ledger_line(h, w->reader_db, TABLE_customer, column, id);
+    const struct ledger_line *line =
+        draw_customer(h, w->reader_db, id)
+            ? ledger_draft(&h->ledger, w->reader_db, TABLE_customer, column, id)
+            : NULL;
     if (line == NULL) {
         return;
     }
@@ -228,8 +188,53 @@ static void server_writes_text(struct history *h)
     if (world_put(w, TABLE_customer, id, &cell, 1, base, &why) != ERR_OK) {
         world_fail(w, "a server write with the base it saw: %s", why.code);
     }
-    line->device = -1;
-    h->write_count++;
+    ledger_add(&h->ledger, LEDGER_SERVER, 0);
+}
+
+/* A place is one group: half of one must never stand beside half of another. */
+static void edit_place(struct history *h, struct world_device *d, const uint8_t id[16])
+{
+    double at = (double)world_below(&h->world, 80);
+    const struct cell cells[] = {{.column = COLUMN_customer_lat, .value = value_real(at)},
+                                 {.column = COLUMN_customer_lng, .value = value_real(at)}};
+    int64_t before = last_transaction(h, d);
+    device_update(d, TABLE_customer, id, cells, count_of(cells));
+    count_transactions(h, d, before);
+}
+
+/* Refused and merged work is looked at by its author, sooner or later. */
+static void tidy_inbox(struct history *h, struct world_device *d)
+{
+    static const char sql[] = "SELECT id FROM inbox WHERE done IS NULL ORDER BY id DESC LIMIT 1";
+    int64_t id = db_count(&h->world, d->db, sql, NULL);
+    if (id == 0) {
+        return;
+    }
+    struct ledger_view view;
+    struct complaint why;
+    struct err err = err_ok();
+    int64_t before = last_transaction(h, d);
+    ledger_look(&h->ledger, d->db, &view);
+    switch (world_below(&h->world, 4)) {
+    case 0:
+        err = inbox_restore(&d->replica, id);
+        break;
+    case 1:
+        err = inbox_resend(&d->replica, id, NULL, 0, &why);
+        break;
+    case 2:
+        err = inbox_note(&d->replica, id, bytes_text("please look"));
+        break;
+    default:
+        err = inbox_discard(&d->replica, id);
+        break;
+    }
+    bool expected = err.code == ERR_OK || err.code == ERR_INVALID || err.code == ERR_NOT_FOUND ||
+                    err.code == ERR_EXISTS;
+    if (!expected) {
+        world_must(&h->world, d->db, err);
+    }
+    ledger_add_changes(&h->ledger, d, &view, count_transactions(h, d, before));
 }
 
 static void edit_customer(struct history *h, struct world_device *d, const uint8_t id[16])
@@ -237,7 +242,12 @@ static void edit_customer(struct history *h, struct world_device *d, const uint8
     static const uint8_t columns[] = {COLUMN_customer_city, COLUMN_customer_note,
                                       COLUMN_customer_channel};
     static const char *const tags[] = {"[]", "[\"a\"]", "[\"a\",\"b\"]", "[\"b\",\"c\"]"};
-    if (world_below(&h->world, 5) > 0) {
+    uint64_t what = world_below(&h->world, 8);
+    if (what == 0) {
+        edit_place(h, d, id);
+        return;
+    }
+    if (what > 1) {
         write_text(h, d, TABLE_customer, columns[world_below(&h->world, count_of(columns))], id);
         return;
     }
@@ -245,7 +255,7 @@ static void edit_customer(struct history *h, struct world_device *d, const uint8
         cell_text(COLUMN_customer_tags, tags[world_below(&h->world, count_of(tags))]);
     int64_t before = last_transaction(h, d);
     device_update(d, TABLE_customer, id, &cell, 1);
-    count_transaction(h, d, before);
+    count_transactions(h, d, before);
 }
 
 static void edit_child(struct history *h, struct world_device *d)
@@ -258,7 +268,7 @@ static void edit_child(struct history *h, struct world_device *d)
     int64_t before = last_transaction(h, d);
     if (removes && (c->table == TABLE_contact || c->table == TABLE_memo)) {
         device_delete(d, c->table, c->id);
-        count_transaction(h, d, before);
+        count_transactions(h, d, before);
     } else if (c->table == TABLE_contact) {
         write_text(h, d, TABLE_contact, COLUMN_contact_title, c->id);
     } else if (c->table == TABLE_visit) {
@@ -273,14 +283,16 @@ static void edit_child(struct history *h, struct world_device *d)
 static void work(struct history *h, struct world_device *d)
 {
     uint8_t customer[16];
-    if (world_below(&h->world, 8) == 0 || !draw_customer(h, d->db, customer)) {
+    if (world_below(&h->world, 10) == 0) {
+        tidy_inbox(h, d);
+    } else if (world_below(&h->world, 8) == 0 || !draw_customer(h, d->db, customer)) {
         int64_t before = last_transaction(h, d);
         new_customer(h, d);
-        count_transaction(h, d, before);
+        count_transactions(h, d, before);
     } else if (world_below(&h->world, 3) == 0) {
         int64_t before = last_transaction(h, d);
         new_child(h, d, customer);
-        count_transaction(h, d, before);
+        count_transactions(h, d, before);
     } else if (world_below(&h->world, 3) == 0) {
         edit_child(h, d);
     } else {
@@ -333,16 +345,14 @@ static void copy_or_bring_back(struct history *h)
     if (h->copied == -1) {
         struct world_device *d = any_device(h);
         h->copied = (int)index_of(d);
-        h->copied_at = h->write_count;
+        h->copied_at = h->ledger.count;
         device_copy(d, "copy.db");
         return;
     }
     if (h->copied == -2 || world_below(&h->world, 3) > 0) {
         return;
     }
-    for (size_t i = h->copied_at; i < h->write_count; i++) {
-        h->writes[i].rolled_back = h->writes[i].device == h->copied;
-    }
+    ledger_roll_back(&h->ledger, h->copied_at, h->copied);
     h->transactions[h->copied] = -1; /* some of them never happened */
     device_copy_back(&h->world.devices[h->copied], "copy.db");
     h->copied = -2;
@@ -372,50 +382,11 @@ static void step(struct history *h)
 
 /* ---- what must hold ---- */
 
-/* Nobody can tell any more what came of work that a copy rolled back: it may stand. */
-static bool was_refused(struct history *h, const struct write *line)
+static void check_places(struct history *h)
 {
-    if (line->device < 0 || line->rolled_back) {
-        return false;
-    }
-    char sql[128];
-    snprintf(sql, sizeof sql,
-             "SELECT count(*) FROM inbox WHERE tx = %" PRId64 " AND kind IN ('refused', 'held')",
-             line->tx);
-    return db_count(&h->world, h->world.devices[line->device].db, sql, NULL) > 0;
-}
-
-static bool same_cell(const struct write *a, const struct write *b)
-{
-    return a->column == b->column && memcmp(a->row, b->row, 16) == 0;
-}
-
-static bool was_seen_and_replaced(struct history *h, const struct write *line)
-{
-    for (size_t i = 0; i < h->write_count; i++) {
-        const struct write *other = &h->writes[i];
-        if (same_cell(other, line) && strcmp(other->saw, line->text) == 0 &&
-            !was_refused(h, other)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void check_ledger(struct history *h)
-{
-    struct world *w = &h->world;
-    for (size_t i = 0; i < h->write_count; i++) {
-        const struct write *line = &h->writes[i];
-        const char *table = catalogue_table(line->column->table)->name;
-        struct seen seen;
-        const char *now = db_sees(w, w->reader_db, table, line->row, line->column->name, &seen);
-        bool stands = strcmp(now, line->text) == 0 || strcmp(now, "(none)") == 0;
-        if (!stands && !line->rolled_back && kept(w, line->row, line->text) == 0 &&
-            !was_refused(h, line) && !was_seen_and_replaced(h, line)) {
-            world_fail(w, "lost: %s.%s = %s (over %s, by device %d); it is %s", table,
-                       line->column->name, line->text, line->saw, line->device, now);
-        }
+    static const char halves[] = "SELECT count(*) FROM customer WHERE lat IS NOT lng";
+    if (db_count(&h->world, h->world.reader_db, halves, NULL) != 0) {
+        world_fail(&h->world, "half a place");
     }
 }
 
@@ -439,12 +410,14 @@ static void run(struct history *h, uint64_t seed)
     memset(h, 0, sizeof *h);
     h->copied = -1;
     world_init(&h->world, seed);
+    ledger_init(&h->ledger, &h->world);
     for (int i = 0; i < STEPS; i++) {
         step(h);
     }
     world_heal(&h->world);
     world_check(&h->world);
-    check_ledger(h);
+    ledger_check(&h->ledger);
+    check_places(h);
     check_effects(h);
     world_release(&h->world);
 }

@@ -57,23 +57,6 @@ void assert_device(struct world_device *d, const uint8_t customer[16], const cha
     assert_string_equal(db_sees(d->world, d->db, "customer", customer, column, &seen), text);
 }
 
-int64_t kept(struct world *w, const uint8_t row[16], const char *text)
-{
-    struct stmt st;
-    int64_t count = 0;
-    world_must(w, w->reader_db,
-               db_use(w->reader_db,
-                      "SELECT count(*) FROM kept_value WHERE row_id = ?1 AND instr(kept, ?2) > 0",
-                      &st));
-    bind_id(&st, 1, row);
-    bind_text(&st, 2, text);
-    if (db_step_row(&st)) {
-        count = col_int(&st, 0);
-    }
-    stmt_reset(&st);
-    return count;
-}
-
 const char *inbox_code(struct world_device *d, struct seen *to)
 {
     struct stmt st;

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "tests/support/ledger.h"
 #include "tests/support/world.h"
 
 int world_setup(void **state);
@@ -21,8 +22,6 @@ void assert_server(struct world *w, const uint8_t customer[16], const char *colu
                    const char *text);
 void assert_device(struct world_device *d, const uint8_t customer[16], const char *column,
                    const char *text);
-/* How many kept values of a row hold `text`. */
-int64_t kept(struct world *w, const uint8_t row[16], const char *text);
 /* The newest open inbox entry of a device: "code" or "" where there is none. */
 const char *inbox_code(struct world_device *d, struct seen *to);
 
