@@ -220,7 +220,13 @@ static struct err lay_verdict_row(struct judging *j, const struct verdict_row *r
         return err_make(ERR_PROTOCOL, row->table, "verdict: table");
     }
     struct err err = apply_scope(a, &row->scope, &scope, &held);
-    if (err.code != ERR_OK || !held || deletes(row)) {
+    if (err.code == ERR_OK && !held) { /* told, so it may be held: its scope is about to come */
+        err = apply_enter(a, &row->scope);
+        if (err.code == ERR_OK) {
+            err = apply_scope(a, &row->scope, &scope, &held);
+        }
+    }
+    if (err.code != ERR_OK || deletes(row)) {
         return err.code != ERR_OK ? err : apply_drop(a, t, row->id);
     }
     bool pending = outbox_of_row(a->r, t->number, row->id) != NULL;
