@@ -21,6 +21,8 @@ enum counted_status {
     COUNTED_COUNT
 };
 
+enum counted_status counted_status(int status);
+
 typedef _Atomic uint64_t counter;
 
 struct counters {

@@ -65,28 +65,13 @@ static void log_request(const struct stream *s, uint32_t error)
     log_end(&line, stderr);
 }
 
-static enum counted_status counted(int status)
-{
-    static const int statuses[] = {
-#define X(n) [COUNTED_##n] = (n),
-        COUNTED_STATUSES(X)
-#undef X
-    };
-    for (size_t i = 0; i < count_of(statuses); i++) {
-        if (statuses[i] == status) {
-            return (enum counted_status)i;
-        }
-    }
-    return COUNTED_OTHER;
-}
-
 static void stream_free(struct stream *s, uint32_t error)
 {
     struct h2 *h = s->h2;
     struct exchange *x = s->exchange;
     struct answer_head head;
     (void)exchange_head(x, &head);
-    count(&h->net->counters->requests[x->request.route][counted(head.status)]);
+    count(&h->net->counters->requests[x->request.route][counted_status(head.status)]);
     if (error != NGHTTP2_NO_ERROR) {
         count(&h->net->counters->resets);
     }

@@ -5,18 +5,13 @@
 #include "common/base/base.h"
 #include "protocol/codec.h"
 #include "server/net/limits.h"
+#include "server/net/touches.h"
 #include "server/store/machine.h"
 
-#define TOUCHES_MAX      4096 /* remembered; who missed more of them is hinted anyway */
 #define DEVICES_MAX      ((uint32_t)1 << 20)
 #define SYNCED_NEVER     UINT64_MAX
 #define LOOK_MS          1000
 #define SCOPES_ARENA_MAX ((size_t)1024 * 1024)
-
-struct touch {
-    struct scope_id scope;
-    uint32_t author; /* device number; 0: the server or another process */
-};
 
 struct stream {
     struct exchange *exchange;
@@ -41,25 +36,18 @@ struct live {
     pthread_cond_t news;
     struct stream *incoming;
     size_t incoming_count, incoming_room;
-    struct touch ring[TOUCHES_MAX]; /* touch number n stands at n % TOUCHES_MAX */
-    uint64_t touch_count;           /* ever */
-    uint64_t *synced;               /* by device number */
+    struct touches touches;
+    uint64_t *synced; /* by device number */
     size_t synced_room;
     bool changed, closing, ending;
 
     struct stream *streams; /* the hub's alone, as all below */
     size_t stream_count, stream_room;
-    struct touch touches[TOUCHES_MAX]; /* a copy of the ring */
-    uint64_t first, seen, end;         /* its oldest number, the first new one, one past the last */
-    int64_t *counters_seen;            /* by scope number */
+    struct touches view;    /* a copy of `touches` */
+    uint64_t seen;          /* up to here they were hinted */
+    int64_t *counters_seen; /* by scope number */
     size_t counters_room;
 };
-
-static int compare_scopes(const void *a, const void *b)
-{
-    return memcmp(a, b, sizeof(struct scope_id)); /* all bytes, no padding */
-}
-static_assert(sizeof(struct scope_id) == 17, "a scope is compared as bytes");
 
 static void stream_release(struct live *l, struct stream *s)
 {
@@ -87,30 +75,16 @@ static struct err refresh(struct live *l, struct stream *s)
     }
     struct scope_id *own = err.code == ERR_OK ? calloc(count + 1, sizeof *own) : NULL;
     if (own != NULL) {
-        memcpy(own, scopes, count * sizeof *own);
-        qsort(own, count, sizeof *own, compare_scopes);
+        if (count > 0) {
+            memcpy(own, scopes, count * sizeof *own);
+        }
+        touches_sort(own, count);
         free(s->scopes);
         s->scopes = own;
         s->scope_count = count;
     }
     arena_release(&arena);
     return err;
-}
-
-/* Whether a touch from number `since` on is the device's business. */
-static bool is_hinted(const struct live *l, const struct stream *s, uint64_t since)
-{
-    if (since > l->end || since < l->first) {
-        return true; /* nobody remembers any more */
-    }
-    for (uint64_t n = since; n < l->end; n++) {
-        const struct touch *t = &l->touches[n % TOUCHES_MAX];
-        if ((t->author == 0 || t->author != s->device_number) &&
-            bsearch(&t->scope, s->scopes, s->scope_count, sizeof t->scope, compare_scopes)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static void send_hint(struct live *l, struct stream *s, bool advanced, int64_t now_ms)
@@ -130,11 +104,9 @@ static void send_hint(struct live *l, struct stream *s, bool advanced, int64_t n
 /* Under the mutex. */
 static void take_touches(struct live *l)
 {
-    l->seen = l->end;
-    l->end = l->touch_count;
-    l->first = l->end > TOUCHES_MAX ? l->end - TOUCHES_MAX : 0;
-    if (l->end > l->seen || l->incoming_count > 0) {
-        memcpy(l->touches, l->ring, sizeof l->touches);
+    l->seen = l->view.count;
+    if (l->touches.count > l->seen || l->incoming_count > 0) {
+        l->view = l->touches;
     }
 }
 
@@ -197,16 +169,6 @@ static struct err compare_counters(struct live *l, bool first)
     return stmt_err(&st, "compare_counters");
 }
 
-static bool company_moved(const struct live *l)
-{
-    for (uint64_t n = l->seen < l->first ? l->first : l->seen; n < l->end; n++) {
-        if (l->touches[n % TOUCHES_MAX].scope.kind == SCOPE_COMPANY) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* The newest stream of a device stays; those that ended or were replaced go. */
 static void sweep_streams(struct live *l, int64_t now_ms)
 {
@@ -240,7 +202,7 @@ static void end_replaced(struct live *l, size_t from)
 static void look(struct live *l, size_t known, bool all)
 {
     int64_t now_ms = machine_mono_ms();
-    all = all || company_moved(l);
+    all = all || touches_have(&l->view, l->seen, SCOPE_COMPANY);
     end_replaced(l, known);
     for (size_t i = 0; i < l->stream_count; i++) {
         struct stream *s = &l->streams[i];
@@ -249,7 +211,8 @@ static void look(struct live *l, size_t known, bool all)
             s->advanced = s->advanced || err.code != ERR_OK; /* a needless sync does no harm */
         }
         uint64_t since = i < known ? l->seen : s->since;
-        s->advanced = s->advanced || is_hinted(l, s, since);
+        s->advanced = s->advanced ||
+                      touches_concern(&l->view, since, s->device_number, s->scopes, s->scope_count);
     }
     sweep_streams(l, now_ms);
 }
@@ -258,7 +221,7 @@ static void look(struct live *l, size_t known, bool all)
 static bool has_news(const struct live *l)
 {
     return l->closing || l->ending || l->changed || l->incoming_count > 0 ||
-           l->touch_count > l->end;
+           l->touches.count > l->view.count;
 }
 
 static void *hub(void *context)
@@ -416,7 +379,7 @@ void live_synced(struct live *l, uint32_t device_number)
 {
     (void)pthread_mutex_lock(&l->mutex);
     if (make_synced_room(l, device_number)) {
-        l->synced[device_number] = l->touch_count;
+        l->synced[device_number] = l->touches.count;
     }
     (void)pthread_mutex_unlock(&l->mutex);
 }
@@ -425,8 +388,7 @@ void live_touched(struct live *l, const struct scope_id *scopes, size_t count, u
 {
     (void)pthread_mutex_lock(&l->mutex);
     for (size_t i = 0; i < count; i++) {
-        l->ring[l->touch_count++ % TOUCHES_MAX] =
-            (struct touch){.scope = scopes[i], .author = author};
+        touches_add(&l->touches, &scopes[i], author);
     }
     if (count > 0) {
         (void)pthread_cond_signal(&l->news);
