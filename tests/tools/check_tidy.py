@@ -45,7 +45,8 @@ def main():
     keys = {}
     for entry in json.loads(commands.read_text()):
         path = pathlib.Path(entry["file"])
-        if path.suffix == ".c" and ROOT in path.parents and BUILD not in path.parents:
+        ours = ROOT in path.parents and BUILD not in path.parents
+        if path.suffix == ".c" and ours and path.exists():
             keys[path] = hashlib.sha256((around + str(path)).encode() + path.read_bytes()).hexdigest()
     todo = sorted(p for p, key in keys.items() if key not in passed)
     still = {key for key in keys.values() if key in passed}
