@@ -58,7 +58,7 @@ static struct err do_checkpoint(struct apply *a, const void *m)
 static struct err do_verdicts(struct apply *a, const void *m)
 {
     struct verdict_tally tally = {0};
-    return verdicts_apply(a, m, 1764000000000, &tally);
+    return verdicts_apply(a, m, 1764000000000, INT64_MAX, &tally);
 }
 
 static int setup(void **state)
