@@ -79,6 +79,9 @@ bool sync_open(struct app *app, struct sync_progress *progress, struct sync_loop
     if (err.code == ERR_BUSY) {
         warn(app, PHRASE_SYNC_RUNNING, NULL);
         *code = EXIT_REFUSED;
+    } else if (err.code == ERR_NOT_FOUND) { /* all else that it opens is in the database */
+        warn(app, PHRASE_SYNC_NO_KEY, app->home.dir, NULL);
+        *code = EXIT_REFUSED;
     } else if (err.code != ERR_OK) {
         *code = report_error(app, err);
     }

@@ -2,6 +2,7 @@
  * connections of one multi handle. `drive` runs both until the caller's one is done. */
 #include "client/net/http.h"
 
+#include "client/net/hello.h"
 #include "client/net/session_cache.h"
 
 #include <curl/curl.h>
@@ -98,7 +99,7 @@ static CURLcode on_ssl_context(CURL *curl, void *ssl_ctx, void *context)
     (void)curl;
     struct http *h = context;
     session_cache_attach(&h->sessions, ssl_ctx);
-    return CURLE_OK;
+    return hello_shorten(ssl_ctx) ? CURLE_OK : CURLE_SSL_CIPHER;
 }
 
 /* What holds for every request of a handle. */
