@@ -235,7 +235,8 @@ static struct err fold_row(struct freezer *f, const struct outbox_entry *first)
     return deleted ? fold_delete(f, t, first, last) : fold_update(f, t, first);
 }
 
-static struct err read_written(struct freezer *f, int64_t tx)
+/* Clocks and intent stand in the transaction's first row. */
+static struct err read_written(struct freezer *f, int64_t first_key)
 {
     static const char sql[] = "SELECT wall, mono, boot, seen, intent FROM outbox WHERE key = ?1";
     struct stmt st;
@@ -243,7 +244,7 @@ static struct err read_written(struct freezer *f, int64_t tx)
     if (err.code != ERR_OK) {
         return err;
     }
-    bind_int(&st, 1, tx);
+    bind_int(&st, 1, first_key);
     if (!db_step_row(&st)) {
         err = stmt_err(&st, "freeze");
         return err.code != ERR_OK ? err : err_make(ERR_CORRUPT, 0, "freeze: first row");
@@ -296,7 +297,7 @@ static struct err freeze_one(struct freezer *f, const struct outbox_entry *entri
     rests_clear(&f->rests);
     f->change_room = 0;
     f->tx = (struct transaction){.catalogue = f->catalogue};
-    struct err err = read_written(f, tx);
+    struct err err = read_written(f, entries->key);
     for (size_t i = 0; i < count && err.code == ERR_OK; i++) {
         if (outbox_is_rows_first(f->r, &entries[i])) {
             err = fold_row(f, &entries[i]);

@@ -191,7 +191,7 @@ struct err replica_new_no(struct replica *r, char no[24])
 struct err replica_counts(struct replica *r, struct replica_counts *out)
 {
     static const char sql[] =
-        "SELECT (SELECT count(*) FROM outbox WHERE key = tx),"
+        "SELECT (SELECT count(DISTINCT tx) FROM outbox),"
         " (SELECT count(*) FROM inbox WHERE done IS NULL AND kind IN ('refused', 'held')),"
         " (SELECT count(*) FROM inbox WHERE done IS NULL AND kind = 'merged'),"
         " (SELECT coalesce(last_sync_at, 0) FROM device_state),"

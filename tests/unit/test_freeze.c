@@ -204,6 +204,25 @@ static void frozen_stays_frozen(void **state)
     device_release(&d);
 }
 
+/* The statement that was stamped failed, but the user's transaction went on. */
+static void a_statement_that_failed_leaves_no_hole(void **state)
+{
+    (void)state;
+    struct device d;
+    struct replica_counts counts;
+    device_init(&d, 1, NULL);
+    OK(replica_begin(&d.r, "test"));
+    assert_int_not_equal(
+        db_exec(d.db, "INSERT INTO memo (id, title) VALUES (" ID1 ", 'a'), (" ID1 ", 'b')").code,
+        ERR_OK);
+    OK(replica_end(&d.r, db_exec(d.db, NEW_MEMO)));
+    OK(replica_counts(&d.r, &counts));
+    assert_int_equal(counts.pending, 1);
+    freeze(&d);
+    assert_string_equal(frozen(&d), "1 +memo#01 title=a text=t");
+    device_release(&d);
+}
+
 /* ---- property: replaying the frozen bodies into an empty model gives the tables' content ---- */
 
 #define MODEL_ROWS    6
@@ -317,6 +336,7 @@ int main(void)
         cmocka_unit_test(folds),
         cmocka_unit_test(identity_is_of_the_content_alone),
         cmocka_unit_test(frozen_stays_frozen),
+        cmocka_unit_test(a_statement_that_failed_leaves_no_hole),
         cmocka_unit_test(replay_gives_the_content),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
