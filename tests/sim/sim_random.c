@@ -12,7 +12,7 @@
 
 #include <stdio.h>
 
-#define SEEDS_DEFAULT 40
+#define SEEDS_DEFAULT 25
 #define STEPS         400
 #define CUSTOMERS_MAX 8 /* few, so that people get into each other's way */
 #define CHILDREN_MAX  512

@@ -36,35 +36,54 @@ static void never_falls_row_number(void **state)
     world_check(w);
 }
 
+enum { FILLERS = 2100 }; /* more than one part of a download */
+
+/* All of them in one transaction, each with a note that zstd can't make much shorter, so that the
+ * wire carries the parts of the download apart. */
+static void touch_fillers(struct world *w, uint8_t (*ids)[16], bool create)
+{
+    struct complaint why = {0};
+    struct err err = err_ok();
+    struct server_write *write = world_write_begin(w, "test.fill");
+    for (size_t i = 0; i < FILLERS && err.code == ERR_OK; i++) {
+        char text[200];
+        int64_t seq = 0;
+        for (size_t at = 0; at < sizeof text - 17; at += 16) {
+            snprintf(text + at, 17, "%016" PRIx64, fake_host_next(&w->chance));
+        }
+        const struct cell cells[] = {cell_text(COLUMN_customer_note, text),
+                                     cell_text(COLUMN_customer_name, "Filler"),
+                                     cell_text(COLUMN_customer_kind, "customer"),
+                                     cell_id(COLUMN_customer_book_id, w->books[ANN])};
+        if (create) {
+            world_new_id(w, ids[i]);
+        }
+        err = server_write_put(write, catalogue_table(TABLE_customer), ids[i], cells,
+                               create ? count_of(cells) : 1, -1, &seq, NULL, &why);
+    }
+    assert_int_equal(world_write_end(w, write, err, &why), ERR_OK);
+}
+
 /* x is set, 2,100 rows follow, then y: the row is streamed with y's number, in the second part. A
  * stream cut after the first part must still bring x. */
 static void cursor_uses_done_not_pos(void **state)
 {
-    enum { ROWS = 2100 };
+    static const char in_between[] = "SELECT count(*) FROM cursor WHERE pos > done";
     struct world *w = *state;
     struct world_device *phone = &w->devices[ANN_PHONE];
-    static uint8_t others[ROWS][16];
+    uint8_t(*others)[16] = calloc(FILLERS, sizeof *others);
     uint8_t id[16];
     struct complaint why;
-    for (int i = 0; i < ROWS; i++) {
-        world_customer(w, ANN, "Filler", others[i]);
-    }
+    assert_non_null(others);
+    touch_fillers(w, others, true);
     everybody_holds(w, "Cut", id);
     const struct cell x = cell_text(COLUMN_customer_city, "x");
     const struct cell y = cell_text(COLUMN_customer_region, "y");
     assert_int_equal(world_put(w, TABLE_customer, id, &x, 1, -1, &why), ERR_OK);
-    for (int i = 0; i < ROWS; i++) {
-        char text[200]; /* enough that the wire carries the parts apart */
-        for (size_t at = 0; at < sizeof text - 17; at += 16) {
-            snprintf(text + at, 17, "%016" PRIx64, fake_host_next(&w->chance));
-        }
-        const struct cell z = cell_text(COLUMN_customer_note, text);
-        assert_int_equal(world_put(w, TABLE_customer, others[i], &z, 1, -1, &why), ERR_OK);
-    }
+    touch_fillers(w, others, false);
     assert_int_equal(world_put(w, TABLE_customer, id, &y, 1, -1, &why), ERR_OK);
-    static const char middle[] = "SELECT count(*) FROM cursor WHERE pos > done";
-    struct fault_plan cut = {.kind = FAULT_ANSWER_CUT};
-    for (cut.at = 10000; db_count(w, phone->db, middle, NULL) == 0; cut.at += 1000) {
+    struct fault_plan cut = {.kind = FAULT_ANSWER_CUT, .at = 100000};
+    for (; db_count(w, phone->db, in_between, NULL) == 0; cut.at += 10000) {
         (void)device_sync_with(phone, &cut, NULL);
         assert_true(cut.at < 1000000);
     }
@@ -74,6 +93,7 @@ static void cursor_uses_done_not_pos(void **state)
     assert_device(phone, id, "region", "y");
     world_heal(w);
     world_check(w);
+    free(others);
 }
 
 static void edit_city_meanwhile(struct world_device *d, void *context)

@@ -127,6 +127,10 @@ void device_payment(struct world_device *d, const uint8_t customer[16], uint8_t 
 void device_order(struct world_device *d, const uint8_t customer[16], int64_t quantity,
                   int64_t price, bool submit, uint8_t id[16]);
 
+/* Several rows in one server_write, with store.h's own calls between the two. */
+struct server_write *world_write_begin(struct world *w, const char *intent);
+enum err_code world_write_end(struct world *w, struct server_write *write, struct err err,
+                              struct complaint *why);
 /* One server_write of one row, committed at once. `base` -1: whatever is there. */
 enum err_code world_put(struct world *w, uint16_t table, const uint8_t id[16],
                         const struct cell *cells, size_t count, int64_t base,

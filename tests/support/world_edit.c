@@ -149,7 +149,7 @@ void device_order(struct world_device *d, const uint8_t customer[16], int64_t qu
 
 /* ---- on the server ---- */
 
-static struct server_write *begin(struct world *w, const char *intent)
+struct server_write *world_write_begin(struct world *w, const char *intent)
 {
     struct server_write *write;
     world_must(w, w->writer_db, db_begin(w->writer_db, DB_LOCK_WRITE));
@@ -158,8 +158,8 @@ static struct server_write *begin(struct world *w, const char *intent)
     return write;
 }
 
-static enum err_code end(struct world *w, struct server_write *write, struct err err,
-                         struct complaint *why)
+enum err_code world_write_end(struct world *w, struct server_write *write, struct err err,
+                              struct complaint *why)
 {
     if (err.code == ERR_OK) {
         err = server_write_end(write, why);
@@ -178,21 +178,22 @@ static enum err_code end(struct world *w, struct server_write *write, struct err
 enum err_code world_put(struct world *w, uint16_t table, const uint8_t id[16],
                         const struct cell *cells, size_t count, int64_t base, struct complaint *why)
 {
-    struct server_write *write = begin(w, "test.put");
+    struct server_write *write = world_write_begin(w, "test.put");
     int64_t seq = 0;
     struct buf old;
     buf_init(&old, 1u << 20);
     struct err err =
         server_write_put(write, catalogue_table(table), id, cells, count, base, &seq, &old, why);
     buf_release(&old);
-    return end(w, write, err, why);
+    return world_write_end(w, write, err, why);
 }
 
 enum err_code world_delete(struct world *w, uint16_t table, const uint8_t id[16], int64_t base,
                            struct complaint *why)
 {
-    struct server_write *write = begin(w, "test.delete");
-    return end(w, write, server_write_delete(write, catalogue_table(table), id, base, why), why);
+    struct server_write *write = world_write_begin(w, "test.delete");
+    return world_write_end(w, write,
+                           server_write_delete(write, catalogue_table(table), id, base, why), why);
 }
 
 void world_customer(struct world *w, enum world_person whose, const char *name, uint8_t id[16])
@@ -211,9 +212,9 @@ void world_move(struct world *w, const uint8_t customer[16], enum world_person t
 {
     struct complaint why = {0};
     int64_t rows = 0;
-    struct server_write *write = begin(w, "move");
+    struct server_write *write = world_write_begin(w, "move");
     struct err err = server_write_move(write, customer, w->books[to], &rows);
-    if (end(w, write, err, &why) != ERR_OK) {
+    if (world_write_end(w, write, err, &why) != ERR_OK) {
         world_fail(w, "move: %s %s %s", err_name(err.code), why.code, why.field);
     }
 }
