@@ -41,6 +41,7 @@ struct download {
     enum pass_state state;
     struct pass *passes;
     bool digest_sent;
+    uint64_t rows; /* packed */
 };
 
 /* ---- which scopes ---- */
@@ -363,12 +364,18 @@ static struct err pack_checkpoint(struct packer *packer, const struct cursor *cu
     return pack(packer, &m, out);
 }
 
+uint64_t download_rows(const struct download *d)
+{
+    return d->rows;
+}
+
 static struct err pack_chunk(struct download *d, struct packer *packer, struct buf *out)
 {
     struct err err = err_ok();
     for (struct chunk_group *g = d->chunk.groups; g != NULL && err.code == ERR_OK; g = g->next) {
         const struct message m = {.kind = MESSAGE_ROWS, .rows = g->rows};
         err = pack(packer, &m, out);
+        d->rows += g->rows.count;
     }
     for (size_t i = 0; i < d->chunk.departure_count && err.code == ERR_OK; i++) {
         const struct message m = {.kind = MESSAGE_DEPARTURE, .departure = d->chunk.departures[i]};

@@ -30,5 +30,6 @@ void download_free(struct download *d);
 /* Packs the next chunk, or several small ones, behind `out`'s content. */
 MUST_USE struct err download_step(struct download *d, struct packer *packer, struct buf *out,
                                   bool *done);
+uint64_t download_rows(const struct download *d); /* packed so far */
 
 #endif

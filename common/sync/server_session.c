@@ -36,6 +36,7 @@ struct server_session {
     struct fault fault;
     size_t touched_count;
     struct scope_id *touched;
+    struct server_tally tally;
     /* reading */
     bool reading;
     struct permit permit;
@@ -238,6 +239,12 @@ size_t server_session_touched(const struct server_session *s, const struct scope
     return s->touched_count;
 }
 
+void server_session_tally(const struct server_session *s, struct server_tally *out)
+{
+    *out = s->tally;
+    out->rows = s->download == NULL ? 0 : download_rows(s->download);
+}
+
 /* ---- judging ---- */
 
 static struct err acknowledge(struct server_session *s, struct store *st, struct gate *g)
@@ -273,6 +280,7 @@ static struct err judge_all(struct server_session *s, struct judge *j, bool *par
         arena_clear(&arena);
         err = judge_push(j, &s->pushes[i], &arena, &outcome);
         *parked = *parked || outcome == OUTCOME_PARKED;
+        s->tally.outcomes[outcome]++;
     }
     if (err.code == ERR_OK) {
         err = judge_parked(j, &arena);

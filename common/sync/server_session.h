@@ -34,5 +34,11 @@ void server_session_read_end(struct server_session *s, struct store *reader);
 int server_session_fault(const struct server_session *s, struct fault *out);
 /* Scopes whose counter this push raised, for live hints. */
 size_t server_session_touched(const struct server_session *s, const struct scope_id **out);
+/* What there is to count: transactions by outcome once committed, rows once read. */
+struct server_tally {
+    uint64_t outcomes[OUTCOME_REFUSED + 1];
+    uint64_t rows;
+};
+void server_session_tally(const struct server_session *s, struct server_tally *out);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "protocol/messages.h"
 #include "server/net/route.h"
 
 /* Statuses that this server gives, in the order of counters.requests. */
@@ -32,8 +33,10 @@ struct counters {
     counter handshakes, handshakes_failed;
     counter live_streams; /* now */
     counter hints;
-    counter bytes_in, bytes_out;       /* cipher bytes */
-    counter resets;                    /* streams that ended before their answer did */
+    counter bytes_in, bytes_out;           /* cipher bytes */
+    counter resets;                        /* streams that ended before their answer did */
+    counter outcomes[OUTCOME_REFUSED + 1]; /* transactions judged, repeats included */
+    counter rows_pulled;
     counter sessions, sessions_failed; /* sync requests judged, and lost with their group */
     counter pulled_bytes;              /* compressed bytes of sync answers */
     counter pushed_bytes;              /* compressed bytes of sync requests */

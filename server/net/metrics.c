@@ -43,6 +43,19 @@ static void put_requests(struct buf *b, struct counters *c)
     }
 }
 
+static void put_outcomes(struct buf *b, struct counters *c)
+{
+    static const char *const names[] = {[OUTCOME_ACCEPTED] = "accepted",
+                                        [OUTCOME_MERGED] = "merged",
+                                        [OUTCOME_PARKED] = "parked",
+                                        [OUTCOME_REFUSED] = "refused"};
+    family(b, "sync_transactions_total", "counter", "Transactions pushed, by outcome.");
+    for (size_t i = 0; i < count_of(names); i++) {
+        buf_printf(b, "legwork_sync_transactions_total{outcome=\"%s\"} %" PRIu64 "\n", names[i],
+                   count_get(&c->outcomes[i]));
+    }
+}
+
 static void put_metrics(struct buf *b, struct metrics *m)
 {
     struct counters *c = m->counters;
@@ -70,6 +83,7 @@ static void put_metrics(struct buf *b, struct metrics *m)
          count_get(&c->pushed_bytes)},
         {"sync_pulled_bytes_total", "counter", "Bodies of sync answers, compressed.",
          count_get(&c->pulled_bytes)},
+        {"sync_rows_pulled_total", "counter", "Rows sent to devices.", count_get(&c->rows_pulled)},
         {"live_streams", "gauge", "Live streams now.", count_get(&c->live_streams)},
         {"hints_total", "counter", "Hints sent, keep-alives included.", count_get(&c->hints)},
         {"work_queue", "gauge", "Requests that wait for a worker.", pool_waiting(m->service->pool)},
@@ -88,6 +102,7 @@ static void put_metrics(struct buf *b, struct metrics *m)
          (uint64_t)atomic_load(&c->store_failing)},
     };
     put_requests(b, c);
+    put_outcomes(b, c);
     for (size_t i = 0; i < count_of(lines); i++) {
         family(b, lines[i].name, lines[i].type, lines[i].help);
         buf_printf(b, "legwork_%s %" PRIu64 "\n", lines[i].name, lines[i].value);

@@ -93,6 +93,9 @@ static void answer(struct sync_job *job, struct store *reader)
     buf_init(&out, MESSAGE_BYTES_MAX);
     struct err err = stream(job, reader, &out, &started);
     server_session_read_end(job->session, reader);
+    struct server_tally tally;
+    server_session_tally(job->session, &tally);
+    count_more(&job->service->counters->rows_pulled, tally.rows);
     buf_release(&out);
     if (err.code == ERR_OK) {
         exchange_end(job->exchange);
@@ -134,6 +137,16 @@ static struct err on_judge(struct writer_job *write, struct store *writer, int a
     return server_session_judge(job->session, writer);
 }
 
+static void count_judged(struct counters *c, const struct server_session *session)
+{
+    struct server_tally tally;
+    server_session_tally(session, &tally);
+    count(&c->sessions);
+    for (size_t i = 0; i < count_of(tally.outcomes); i++) {
+        count_more(&c->outcomes[i], tally.outcomes[i]);
+    }
+}
+
 static void on_judged(struct writer_job *write, struct err err)
 {
     struct sync_job *job = container_of(write, struct sync_job, write);
@@ -145,7 +158,7 @@ static void on_judged(struct writer_job *write, struct err err)
         const struct scope_id *touched;
         size_t n = server_session_touched(job->session, &touched);
         live_touched(s->live, touched, n, job->device.number);
-        count(&s->counters->sessions);
+        count_judged(s->counters, job->session);
         job->read.run = on_answer;
         pool_put_ahead(s->pool, &job->read);
         return;
