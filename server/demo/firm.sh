@@ -32,13 +32,13 @@ reps_enrol() {
 }
 
 reps_work() {
-    rep lin visit plan X004 "$(date +%F)"
+    rep lin visit plan X004 today
     rep lin visit start 城隍庙茶庄 --at 31.2257,121.4922,12
     rep lin order new 城隍庙茶庄 TEA-LJ-100=24 TEA-PE-357=6 --discount 300
     rep lin order submit D1-0001 # Lin's is the first device, and this its first number
     rep lin pay 城隍庙茶庄 500.00 --method wechat
     rep lin visit finish --outcome order --note '新茶卖得好，下月加量' --next '送中秋礼盒样品' \
-        --on "$(date -d '+7 days' +%F)"
+        --on +7
     rep lin visit log X003 --outcome no_order --note '货架满，周四再来'
     rep lin new customer name=石库门茶室 kind=prospect city=上海 phones=13700137013
     rep lin report day --submit
