@@ -35,6 +35,25 @@ static struct err open_day(struct app *app, const char *sql, const char *day, st
 
 /* ---- for people ---- */
 
+/* A state or outcome as the reader's language has it; other text as it is. */
+static struct bytes in_words(const struct app *app, struct bytes text)
+{
+    static const struct {
+        uint16_t table;
+        uint8_t column;
+    } stated[] = {{TABLE_visit_plan, COLUMN_visit_plan_state},
+                  {TABLE_visit, COLUMN_visit_state},
+                  {TABLE_visit, COLUMN_visit_outcome}};
+    for (size_t i = 0; i < count_of(stated) && app->chinese; i++) {
+        const struct column *c = table_column(catalogue_table(stated[i].table), stated[i].column);
+        int rank = column_rank(c, text);
+        if (rank >= 0) {
+            return column_choice(c, rank, true);
+        }
+    }
+    return text;
+}
+
 static struct err say_rows(struct app *app, enum phrase title, const char *sql, const char *day)
 {
     struct stmt st;
@@ -45,9 +64,10 @@ static struct err say_rows(struct app *app, enum phrase title, const char *sql, 
     struct grid grid;
     grid_init(&grid, &app->arena, 4);
     while (db_step_row(&st)) {
-        for (int i = 0; i < 4; i++) {
-            grid_put(&grid, col_bytes(&st, i));
-        }
+        grid_put(&grid, col_bytes(&st, 0));
+        grid_put(&grid, col_bytes(&st, 1));
+        grid_put(&grid, in_words(app, col_bytes(&st, 2)));
+        grid_put(&grid, in_words(app, col_bytes(&st, 3)));
     }
     if (grid.count > 0) {
         say(app, title, NULL);

@@ -1,24 +1,24 @@
 /* The lines of tables.def as arrays, and look-ups in them. Look-ups by number are array reads. */
 #include "common/catalogue/catalogue.h"
 
-#define UUID         .type = TYPE_UUID
-#define REF(t)       .type = TYPE_UUID, .ref = TABLE_##t
-#define TEXT(n)      .type = TYPE_TEXT, .limit = (n)
-#define NOTE(n)      .type = TYPE_NOTE, .limit = (n)
-#define TAGS(n)      .type = TYPE_TAGS, .limit = (n)
-#define JSON(n)      .type = TYPE_JSON, .limit = (n)
-#define ENUM(names)  .type = TYPE_ENUM, .choices = (names)
-#define INT          .type = TYPE_INT
-#define BOOL         .type = TYPE_BOOL
-#define MONEY        .type = TYPE_MONEY
-#define QUANTITY     .type = TYPE_QUANTITY
-#define BASIS_POINTS .type = TYPE_BASIS_POINTS
-#define TIME         .type = TYPE_TIME
-#define DAY          .type = TYPE_DAY
-#define MINUTES      .type = TYPE_MINUTES
-#define DEGREES      .type = TYPE_DEGREES
-#define SEES_ALL     SEEN_ALL
-#define SEES_MANAGER SEEN_MANAGER
+#define UUID            .type = TYPE_UUID
+#define REF(t)          .type = TYPE_UUID, .ref = TABLE_##t
+#define TEXT(n)         .type = TYPE_TEXT, .limit = (n)
+#define NOTE(n)         .type = TYPE_NOTE, .limit = (n)
+#define TAGS(n)         .type = TYPE_TAGS, .limit = (n)
+#define JSON(n)         .type = TYPE_JSON, .limit = (n)
+#define ENUM(names, zh) .type = TYPE_ENUM, .choices = (names), .choices_zh = (zh)
+#define INT             .type = TYPE_INT
+#define BOOL            .type = TYPE_BOOL
+#define MONEY           .type = TYPE_MONEY
+#define QUANTITY        .type = TYPE_QUANTITY
+#define BASIS_POINTS    .type = TYPE_BASIS_POINTS
+#define TIME            .type = TYPE_TIME
+#define DAY             .type = TYPE_DAY
+#define MINUTES         .type = TYPE_MINUTES
+#define DEGREES         .type = TYPE_DEGREES
+#define SEES_ALL        SEEN_ALL
+#define SEES_MANAGER    SEEN_MANAGER
 
 static const struct column columns[] = {
 #define TABLE(...)
@@ -153,6 +153,19 @@ int column_rank(const struct column *c, struct bytes name)
         at += size + strspn(at + size, " ");
     }
     return -1;
+}
+
+struct bytes column_choice(const struct column *c, int rank, bool chinese)
+{
+    const char *at = chinese && c->choices_zh != NULL ? c->choices_zh : c->choices;
+    for (int i = 0; at != NULL && *at != 0; i++) {
+        size_t size = strcspn(at, " ");
+        if (i == rank) {
+            return bytes_of(at, size);
+        }
+        at += size + strspn(at + size, " ");
+    }
+    return bytes_of("", 0);
 }
 
 uint64_t table_visible(const struct table *t, unsigned mask, uint32_t version)

@@ -74,8 +74,9 @@ struct column {
     const char *name;
     enum column_type type;
     uint32_t limit;
-    uint16_t ref;        /* table number, 0: none */
-    const char *choices; /* ENUM: names parted by spaces */
+    uint16_t ref;           /* table number, 0: none */
+    const char *choices;    /* ENUM: names parted by spaces, as stored */
+    const char *choices_zh; /* the same in Chinese, for people; NULL: none */
     enum merge_policy policy;
     uint8_t group;   /* columns of one group are in conflict together; 0: none */
     unsigned writes; /* roles */
@@ -126,6 +127,8 @@ const struct column *table_column(const struct table *t, uint8_t number); /* NUL
 const struct column *table_column_named(const struct table *t, const char *name);
 /* Rank of an ENUM's name, from 0; -1: not one of them. */
 int column_rank(const struct column *c, struct bytes name);
+/* The name of a rank, as stored or as Chinese readers see it; empty: there is none. */
+struct bytes column_choice(const struct column *c, int rank, bool chinese);
 /* Bit n: column n is seen by `mask` roles and known to catalogue version `version`; bit 0 always.
  */
 uint64_t table_visible(const struct table *t, unsigned mask, uint32_t version);

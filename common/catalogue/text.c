@@ -94,18 +94,21 @@ static bool means_choice(struct bytes text, const char *name, size_t size)
     return size == text.size;
 }
 
+/* By name or by what Chinese readers see; what is stored is the name. */
 static bool parse_choice(const struct column *c, struct bytes text, struct value *out,
                          struct complaint *why)
 {
-    for (const char *at = c->choices; *at != 0; at += strspn(at, " ")) {
-        size_t size = strcspn(at, " ");
-        if (means_choice(text, at, size)) {
-            *out = value_text(bytes_of(at, size));
+    for (int rank = 0;; rank++) {
+        struct bytes name = column_choice(c, rank, false);
+        if (name.size == 0) {
+            return refuse(c, "not_a_choice", c->choices, why);
+        }
+        if (means_choice(text, (const char *)name.at, name.size) ||
+            bytes_equal(text, column_choice(c, rank, true))) {
+            *out = value_text(name);
             return true;
         }
-        at += size;
     }
-    return refuse(c, "not_a_choice", c->choices, why);
 }
 
 static bool parse_tags(const struct column *c, struct bytes text, struct arena *arena,
@@ -368,6 +371,8 @@ void column_print(const struct column *c, const struct value *v, const struct te
     case VALUE_TEXT:
         if (c->type == TYPE_TAGS) {
             tags_print(v->b, out);
+        } else if (c->type == TYPE_ENUM && rules->chinese && column_rank(c, v->b) >= 0) {
+            buf_put(out, column_choice(c, column_rank(c, v->b), true));
         } else {
             buf_put(out, v->b);
         }

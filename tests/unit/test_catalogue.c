@@ -29,6 +29,22 @@ static void must(struct db *db, struct err err)
 
 /* ---- the lines themselves ---- */
 
+/* As many in both languages, and no two alike in either. */
+static void assert_choices_are_told_apart(const struct column *c)
+{
+    for (int zh = 0; zh < 2 && c->choices != NULL; zh++) {
+        int count = 0;
+        for (; column_choice(c, count, zh == 1).size > 0; count++) {
+            for (int i = 0; i < count; i++) {
+                assert_false(
+                    bytes_equal(column_choice(c, i, zh == 1), column_choice(c, count, zh == 1)));
+            }
+        }
+        assert_int_equal(column_choice(c, count - 1, false).size > 0, 1);
+        assert_int_equal(column_choice(c, count, false).size, 0);
+    }
+}
+
 static void test_lines_fit_together(void **state)
 {
     (void)state;
@@ -48,6 +64,7 @@ static void test_lines_fit_together(void **state)
             assert_true(c->name[0] != '_' && strcmp(c->name, "id") != 0);
             assert_true(c->ref == 0 || catalogue_table(c->ref) != NULL);
             assert_true((c->type == TYPE_ENUM) == (c->choices != NULL));
+            assert_choices_are_told_apart(c);
             assert_true(c->since >= t->since && c->since <= CATALOGUE_VERSION);
         }
     }

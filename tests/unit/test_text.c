@@ -98,6 +98,7 @@ static const struct read_case reads[] = {
     {"a broken array", TYPE_TAGS, "[\"x\"", NULL, "malformed", "CNY", NULL},
     {"an array of numbers", TYPE_TAGS, "[1]", NULL, "malformed", "CNY", NULL},
     {"a choice", TYPE_ENUM, "in_progress", "\"in_progress\"", NULL, "CNY", NULL},
+    {"a choice in Chinese", TYPE_ENUM, "已完成", "\"completed\"", NULL, "CNY", NULL},
     {"a choice in capitals", TYPE_ENUM, "In Progress", "\"in_progress\"", NULL, "CNY", NULL},
     {"a choice that is a capital", TYPE_ENUM, "a", "\"A\"", NULL, "CNY", NULL},
     {"not a choice", TYPE_ENUM, "done", NULL, "not_a_choice", "CNY", NULL},
@@ -123,7 +124,10 @@ static void test_what_people_write(void **state)
     (void)state;
     for (size_t i = 0; i < count_of(reads); i++) {
         const struct read_case *r = &reads[i];
-        struct column c = {.name = "field", .type = r->type, .choices = "in_progress completed A"};
+        struct column c = {.name = "field",
+                           .type = r->type,
+                           .choices = "in_progress completed A",
+                           .choices_zh = "进行中 已完成 甲"};
         struct text_rules rules = rules_of(r->currency, r->format);
         struct arena arena;
         struct buf json;
@@ -167,6 +171,8 @@ static void test_what_people_read(void **state)
         {TYPE_BASIS_POINTS, value_int(1500), "15%", "15%"},
         {TYPE_BASIS_POINTS, value_int(825), "8.25%", "8.25%"},
         {TYPE_BOOL, value_int(1), "yes", "是"},
+        {TYPE_ENUM, value_text(bytes_text("completed")), "completed", "已完成"},
+        {TYPE_ENUM, value_text(bytes_text("unheard_of")), "unheard_of", "unheard_of"},
         {TYPE_TIME, value_int(INT64_C(836496000000)), "1996-07-05 00:00:00", "1996-07-05 00:00:00"},
         {TYPE_TAGS, value_text(bytes_text("[\"a\",\"b\"]")), "a,b", "a,b"},
         {TYPE_UUID, value_blob(bytes_of(id, 16)), "01920000-0000-0000-0000-000000000000",
@@ -174,7 +180,10 @@ static void test_what_people_read(void **state)
         {TYPE_TEXT, value_null(), "", ""},
     };
     for (size_t i = 0; i < count_of(prints); i++) {
-        struct column c = {.name = "field", .type = prints[i].type};
+        struct column c = {.name = "field",
+                           .type = prints[i].type,
+                           .choices = "in_progress completed",
+                           .choices_zh = "进行中 已完成"};
         struct text_rules rules = rules_of("CNY", NULL);
         struct buf out;
         buf_init(&out, 1 << 16);
