@@ -307,7 +307,7 @@ struct err judge_push(struct judge *j, const struct push *push, struct arena *ar
     return err.code == ERR_OK ? run(j, push, &tx, arena, known.number, outcome) : err;
 }
 
-struct err judge_is_other(struct judge *j, const struct push *push, bool *other)
+static struct err is_other(struct judge *j, const struct push *push, bool *other)
 {
     struct stmt q;
     struct err err = db_use(j->st->db,
@@ -322,11 +322,32 @@ struct err judge_is_other(struct judge *j, const struct push *push, bool *other)
     bind_int(&q, 2, j->epoch);
     bind_int(&q, 3, (int64_t)push->device_seq);
     if (!db_step_row(&q)) {
-        return stmt_err(&q, "judge_is_other");
+        return stmt_err(&q, "is_other");
     }
     *other = !bytes_equal(col_bytes(&q, 0), bytes_of(push->identity, sizeof push->identity));
     stmt_reset(&q);
     return err_ok();
+}
+
+/* Nearly always all numbers are new, which one look at the highest tells. */
+struct err judge_find_other(struct judge *j, const struct push *pushes, size_t count, bool *other)
+{
+    struct stmt q;
+    struct err err = db_use(
+        j->st->db, "SELECT max(device_seq) FROM verdict WHERE device = ?1 AND epoch = ?2", &q);
+    *other = false;
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, j->device);
+    bind_int(&q, 2, j->epoch);
+    uint64_t highest = db_step_row(&q) ? (uint64_t)col_int(&q, 0) : 0;
+    err = stmt_err(&q, "judge_find_other");
+    stmt_reset(&q);
+    for (size_t i = 0; i < count && pushes[i].device_seq <= highest && !*other; i++) {
+        err = err.code == ERR_OK ? is_other(j, &pushes[i], other) : err;
+    }
+    return err;
 }
 
 /* ---- parked ones ---- */

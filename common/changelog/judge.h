@@ -65,7 +65,9 @@ MUST_USE struct err judge_push(struct judge *j, const struct push *push, struct 
                                enum outcome *outcome);
 /* Judges again what was parked and whose predecessors have come. */
 MUST_USE struct err judge_parked(struct judge *j, struct arena *arena);
-/* Whether a number of this epoch was used for another transaction. */
-MUST_USE struct err judge_is_other(struct judge *j, const struct push *push, bool *other);
+/* Whether a number of this epoch was used for another transaction than one of these, which stand by
+ * rising number. */
+MUST_USE struct err judge_find_other(struct judge *j, const struct push *pushes, size_t count,
+                                     bool *other);
 
 #endif

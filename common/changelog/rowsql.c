@@ -4,7 +4,7 @@
 #define TEXT_BYTES_MAX ((size_t)16 * 1024)
 #define TEXTS_MAX      1024 /* sets of columns that programs write together are few */
 
-enum { KIND_SELECT, KIND_SCAN, KIND_INSERT, KIND_UPDATE };
+enum { KIND_SELECT, KIND_GLANCE, KIND_SCAN, KIND_INSERT, KIND_UPDATE };
 
 void rowsql_init(struct rowsql *s)
 {
@@ -66,6 +66,9 @@ static void compose(struct buf *b, const struct table *t, int kind, uint64_t mas
         buf_printf(b, " FROM %s WHERE %s", t->name,
                    kind == KIND_SELECT ? "id = ?1" : "_scope = ?1 AND _seq > ?2 ORDER BY _seq");
         return;
+    case KIND_GLANCE:
+        buf_printf(b, "SELECT _scope, _deleted_at FROM %s WHERE id = ?1", t->name);
+        return;
     case KIND_INSERT:
         put_insert(b, t);
         return;
@@ -103,6 +106,11 @@ static const char *text_of(struct rowsql *s, const struct table *t, uint8_t kind
 const char *rowsql_select(struct rowsql *s, const struct table *t)
 {
     return text_of(s, t, KIND_SELECT, 0);
+}
+
+const char *rowsql_glance(struct rowsql *s, const struct table *t)
+{
+    return text_of(s, t, KIND_GLANCE, 0);
 }
 
 const char *rowsql_scan(struct rowsql *s, const struct table *t)

@@ -37,12 +37,14 @@ void rowsql_init(struct rowsql *s);
 void rowsql_release(struct rowsql *s);
 
 /* All give NULL without memory.
- * select: ?1 id.   scan: ?1 scope, ?2 rows with a greater _seq, by rising _seq.
+ * select: ?1 id.   glance: ?1 id; gives _scope and _deleted_at alone.
+ * scan: ?1 scope, ?2 rows with a greater _seq, by rising _seq.
  * insert: parameters in the order of a select.
  * update: ?1 id, ?2 _seq, ?3 _deleted_at, ?4 _cols, ?5 _scope, ?6 _entered (those two only count
  * with ROWSQL_MOVED), then from ?7 the columns of `*mask` by rising number. Once there are very
  * many texts, `*mask` is widened to all columns instead of making another. */
 const char *rowsql_select(struct rowsql *s, const struct table *t);
+const char *rowsql_glance(struct rowsql *s, const struct table *t);
 const char *rowsql_scan(struct rowsql *s, const struct table *t);
 const char *rowsql_insert(struct rowsql *s, const struct table *t);
 const char *rowsql_update(struct rowsql *s, const struct table *t, uint64_t *mask);

@@ -92,7 +92,7 @@ CREATE INDEX verdict_seq ON verdict (device, epoch, device_seq);
 
 -- Every judged transaction, appended once and never changed.
 CREATE TABLE change_log (
-  no          INTEGER PRIMARY KEY AUTOINCREMENT,
+  no          INTEGER PRIMARY KEY,           -- rising: no entry is ever deleted
   device      INTEGER NOT NULL,              -- 0: the server (dashboard, import, rules)
   person      BLOB,                          -- author, NULL: nobody
   epoch       INTEGER NOT NULL,

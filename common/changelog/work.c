@@ -76,16 +76,22 @@ static struct err row_read(struct work *w, struct stmt *q, struct work_row *row)
     return err_ok();
 }
 
+static struct work_row *in_hand(struct work *w, const struct table *t, const uint8_t id[16])
+{
+    struct work_row *row = *bucket_of(w, id);
+    while (row != NULL && (row->table != t || memcmp(row->id, id, sizeof row->id) != 0)) {
+        row = row->next;
+    }
+    return row;
+}
+
 struct err work_find(struct work *w, const struct table *t, const uint8_t id[16],
                      struct work_row **out)
 {
-    for (struct work_row *row = *bucket_of(w, id); row != NULL; row = row->next) {
-        if (row->table == t && memcmp(row->id, id, sizeof row->id) == 0) {
-            *out = row;
-            return err_ok();
-        }
+    *out = in_hand(w, t, id);
+    if (*out != NULL) {
+        return err_ok();
     }
-    *out = NULL;
     const char *sql = rowsql_select(&w->st->cache->sql, t);
     struct stmt q;
     struct err err = sql == NULL ? err_make(ERR_NOMEM, 0, "work_find") : db_use(w->st->db, sql, &q);
@@ -101,6 +107,33 @@ struct err work_find(struct work *w, const struct table *t, const uint8_t id[16]
     stmt_reset(&q);
     *out = row;
     return err;
+}
+
+struct err work_glance(struct work *w, const struct table *t, const uint8_t id[16],
+                       struct work_glance *out)
+{
+    const struct work_row *row = in_hand(w, t, id);
+    if (row != NULL) {
+        *out = (struct work_glance){
+            .exists = true, .deleted = row->deleted_at != 0, .scope = row->scope};
+        return err_ok();
+    }
+    *out = (struct work_glance){.exists = false};
+    const char *sql = rowsql_glance(&w->st->cache->sql, t);
+    struct stmt q;
+    struct err err =
+        sql == NULL ? err_make(ERR_NOMEM, 0, "work_glance") : db_use(w->st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_id(&q, 1, id);
+    if (!db_step_row(&q)) {
+        return stmt_err(&q, "work_glance");
+    }
+    *out = (struct work_glance){
+        .exists = true, .deleted = !col_is_null(&q, 1), .scope = col_int(&q, 0)};
+    stmt_reset(&q);
+    return err_ok();
 }
 
 struct err work_new(struct work *w, const struct table *t, const uint8_t id[16],

@@ -51,6 +51,14 @@ void work_release(struct work *w); /* the arena is the caller's */
 /* The row, living or deleted; NULL: there never was one. */
 MUST_USE struct err work_find(struct work *w, const struct table *t, const uint8_t id[16],
                               struct work_row **out);
+/* Where a row is and whether it lives, for those that are only pointed to. */
+struct work_glance {
+    bool exists;
+    bool deleted;
+    int64_t scope;
+};
+MUST_USE struct err work_glance(struct work *w, const struct table *t, const uint8_t id[16],
+                                struct work_glance *out);
 /* A new row without values, not in the store before work_put. The id must be free. */
 MUST_USE struct err work_new(struct work *w, const struct table *t, const uint8_t id[16],
                              struct work_row **out);

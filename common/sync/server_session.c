@@ -259,16 +259,6 @@ static struct err acknowledge(struct server_session *s, struct store *st, struct
     return err;
 }
 
-static struct err find_other(struct server_session *s, struct judge *j, bool *other)
-{
-    struct err err = err_ok();
-    *other = false;
-    for (size_t i = 0; i < s->push_count && err.code == ERR_OK && !*other; i++) {
-        err = judge_is_other(j, &s->pushes[i], other);
-    }
-    return err;
-}
-
 static struct err judge_all(struct server_session *s, struct judge *j, bool *parked)
 {
     struct arena arena; /* of one transaction */
@@ -303,7 +293,7 @@ static struct err judge_pushes(struct server_session *s, struct store *st, struc
     memcpy(j.now.boot, s->hello.boot, sizeof j.now.boot);
     bool other = false;
     bool parked = false;
-    struct err err = find_other(s, &j, &other);
+    struct err err = judge_find_other(&j, s->pushes, s->push_count, &other);
     if (err.code == ERR_OK && other) {
         gate_ask_epoch(st, g);
         s->answer.status = ANSWER_NEW_EPOCH;
