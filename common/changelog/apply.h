@@ -42,6 +42,10 @@ MUST_USE struct err apply_leave(struct apply *a, const struct scope_id *scope);
  * next request fetches it whole. */
 MUST_USE struct err apply_checkpoint(struct apply *a, const struct cursor *cursor);
 
+/* Data may only come for scopes that were entered: else ERR_PROTOCOL. */
+MUST_USE struct err apply_held_scope(struct apply *a, const struct scope_id *scope, int64_t *no);
+/* A row of the scope is missing here: from now on it begins anew. */
+MUST_USE struct err apply_refetch(struct apply *a, int64_t scope);
 /* Scopes whose entries differ begin anew. */
 MUST_USE struct err apply_anew(struct apply *a, const struct digest *mine,
                                const struct digest *theirs);
