@@ -56,7 +56,8 @@ stop_server() {
     rm -f "$place/pid"
 }
 
-# start_on PORT: 0 where the server answers /health; 1 where it ended, e.g. the port is taken.
+# start_on PORT: 0 where our server listens and answers /health; 1 where it ended, e.g. because the
+# port is taken. Its own log says that it listens: the port alone might be another's.
 start_on() {
     metrics=$(($1 + 1021)) # 9464 beside 8443
     nohup "$bin/legworkd" --data "$data" serve --listen "127.0.0.1:$1" \
@@ -65,8 +66,8 @@ start_on() {
     tries=0
     while [ $tries -lt 300 ]; do
         kill -0 "$pid" 2>/dev/null || return 1
-        if curl -fsS -m 2 -o /dev/null "http://127.0.0.1:$metrics/health" 2>/dev/null &&
-            kill -0 "$pid" 2>/dev/null; then
+        if grep -q "^listening on " "$place/server.log" &&
+            curl -fsS -m 2 -o /dev/null "http://127.0.0.1:$metrics/health" 2>/dev/null; then
             echo "$pid" >"$place/pid"
             echo "$1" >"$place/port"
             return 0
