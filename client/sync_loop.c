@@ -325,6 +325,9 @@ struct err sync_once(struct sync_loop *loop, bool verify, int tries, struct sync
             break;
         }
         err = err_make(ERR_NETWORK, attempt.err.cause, "sync");
+        if (attempt.retry_after_s > SYNC_PATIENCE_S) {
+            break; /* a full disk there, say: who waits had better hear it now */
+        }
         if (i + 1 < tries) {
             back_off(loop, i, attempt.retry_after_s);
         }
