@@ -235,6 +235,19 @@ static struct err run(struct judge *j, const struct push *push, const struct tra
 
 /* ---- known transactions ---- */
 
+/* What came to something else than was sent, even where no column changed for it: a set that lost
+ * its last member twice. */
+static void note_differences(struct work_row *row, const struct change *change)
+{
+    for (size_t i = 0; i < change->cell_count; i++) {
+        const struct cell *cell = &change->cells[i];
+        if (table_column(row->table, cell->column) != NULL &&
+            !value_equal(&row->values[cell->column], &cell->value)) {
+            row->differs |= UINT64_C(1) << cell->column;
+        }
+    }
+}
+
 /* The verdict is told again, from the rows as they stand now: the device may have lost what it had
  * stored of it, or calls the transaction by another number by now. */
 static struct err tell_again(struct judge *j, const struct push *push, const struct transaction *tx,
@@ -261,6 +274,9 @@ static struct err tell_again(struct judge *j, const struct push *push, const str
         err = table == NULL ? err_ok() : work_find(&w, table, tx->changes[i].id, &row);
         if (err.code == ERR_OK && row != NULL) {
             err = permit_holds(j->permit, j->st, row->scope, &seen);
+        }
+        if (err.code == ERR_OK && seen) {
+            note_differences(row, &tx->changes[i]);
         }
         if (err.code == ERR_OK && seen && !row->noted) {
             row->noted = true;

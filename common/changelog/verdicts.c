@@ -80,9 +80,8 @@ static uint64_t unseen_of(const struct judge *j, const struct work_row *row, boo
         return row->written & visible & ~row->stands;
     }
     uint64_t newer = rowmeta_newer(&row->meta, visible, dones_of(&j->dones, row->scope));
-    return rewritten
-               ? newer
-               : (newer & ~row->stands & ~own_earlier(j, row, newer)) | (row->differs & visible);
+    uint64_t lacks = rewritten ? newer : newer & ~row->stands & ~own_earlier(j, row, newer);
+    return lacks | (row->differs & visible);
 }
 
 static struct err tell_row(const struct judge *j, struct work *w, const struct work_row *row,

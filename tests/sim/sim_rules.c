@@ -168,6 +168,27 @@ static void rolled_back_copy_with_other_work(void **state)
     world_check(w);
 }
 
+/* What was sent came to something else without any column changing for it; the verdict that said so
+ * went with the copy that was put away. Found at first by a random history. */
+static void a_set_emptied_in_vain_is_told_again(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    const struct cell emptied = cell_text(COLUMN_customer_tags, "[]");
+    uint8_t id[16];
+    everybody_holds(w, "Tags", id);
+    assert_true(device_update(phone, TABLE_customer, id, &emptied, 1));
+    device_copy(phone, "waiting");
+    device_sync(phone);
+    set_city(phone, id, "later");
+    device_sync(phone);
+    device_copy_back(phone, "waiting");
+    set_region(phone, id, "made after");
+    world_heal(w);
+    assert_server(w, id, "region", "made after");
+    world_check(w);
+}
+
 /* The copy and what came after it look alike to the server until a number means two things. With
  * small requests the verdicts of all numbers arrive before this copy has sent its own third one. */
 static void verdicts_wait_for_their_transaction(void **state)
@@ -371,6 +392,7 @@ int main(void)
         WORLD_TEST(pending_column_keeps_its_base),
         WORLD_TEST(rolled_back_copy_renumbers),
         WORLD_TEST(rolled_back_copy_with_other_work),
+        WORLD_TEST(a_set_emptied_in_vain_is_told_again),
         WORLD_TEST(verdicts_wait_for_their_transaction),
         WORLD_TEST(server_write_needs_base),
         WORLD_TEST(verdict_carries_unseen_columns),
