@@ -80,6 +80,29 @@ static struct err save_report(struct app *app, const struct moment *now,
     return replica_end(&app->home.replica, err);
 }
 
+static enum exit_code refuse_submitted(struct app *app, const char *day)
+{
+    warn(app, PHRASE_REPORT_SUBMITTED, day, NULL);
+    return EXIT_REFUSED;
+}
+
+/* Locked, but as readable as before. */
+static enum exit_code show_submitted(struct app *app, const char *day, const uint8_t id[16])
+{
+    struct day_figures figures;
+    if (app->arguments.json) {
+        return say_saved(app, catalogue_table(TABLE_daily_report), id);
+    }
+    struct err err = day_figures_read(app, day, &figures);
+    if (err.code != ERR_OK) {
+        return report_error(app, err);
+    }
+    say(app, PHRASE_DAY_OF, day, NULL);
+    day_figures_say(app, &figures);
+    say(app, PHRASE_REPORT_SUBMITTED, day, NULL);
+    return EXIT_DONE;
+}
+
 enum exit_code command_report_day(struct app *app)
 {
     enum exit_code code;
@@ -94,9 +117,10 @@ enum exit_code command_report_day(struct app *app)
         return code;
     }
     struct err err = find_report(app, day, &report);
+    bool submits = arguments_option(&app->arguments, "--submit") != NULL;
     if (err.code == ERR_OK && report.found && !report.is_draft) {
-        warn(app, PHRASE_REPORT_SUBMITTED, day, NULL);
-        return EXIT_REFUSED;
+        return f.count == 0 && !submits ? show_submitted(app, day, report.id)
+                                        : refuse_submitted(app, day);
     }
     if (err.code == ERR_OK) {
         err = day_figures_read(app, day, &figures);
@@ -106,7 +130,7 @@ enum exit_code command_report_day(struct app *app)
     }
     struct moment now = moment_now(app);
     put_figures(app, &figures, &f);
-    if (arguments_option(&app->arguments, "--submit") != NULL) {
+    if (submits) {
         entry_put(&f, COLUMN_daily_report_state, value_text(bytes_text("submitted")));
         entry_put(&f, COLUMN_daily_report_submitted_at, value_int(now.ms));
     }

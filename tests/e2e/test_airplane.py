@@ -34,6 +34,8 @@ def test_every_command_works_without_a_server():
         lin.new("memo", text="私人备忘")
         lin.run("report", "day")
         lin.run("report", "day", "--submit")
+        lin.run("report", "day", "--submit", expect=1)
+        equal(lin.json("report", "day")["state"], "submitted", "a submitted report stays readable")
         lin.run("today")
         lin.run("inbox")
         equal(lin.json("inbox"), [], "an empty inbox")
