@@ -30,6 +30,7 @@ struct history {
     size_t child_count;
     struct ledger ledger;
     int64_t transactions[WORLD_DEVICES]; /* that each device committed */
+    uint8_t helper[16];                  /* Bob's row in book_holder, while there is one */
     int copied;       /* device whose file was put aside; -1: none yet, -2: it has come back */
     size_t copied_at; /* lines in the ledger then */
 };
@@ -339,6 +340,33 @@ static void move_customer(struct history *h)
     }
 }
 
+/* Ann is promoted, or not any more; Bob helps out in her book, or doesn't any more. */
+static void change_rights(struct history *h)
+{
+    static const char holds[] = "SELECT count(*) FROM book_holder WHERE id = ?1"
+                                " AND _deleted_at IS NULL";
+    struct world *w = &h->world;
+    struct complaint why = {0};
+    struct seen seen;
+    enum err_code code = ERR_OK;
+    if (world_below(w, 2) == 0) {
+        const char *role = db_sees(w, w->reader_db, "person", w->people[ANN], "role", &seen);
+        const struct cell cell =
+            cell_text(COLUMN_person_role, strcmp(role, "rep") == 0 ? "manager" : "rep");
+        code = world_put(w, TABLE_person, w->people[ANN], &cell, 1, -1, &why);
+    } else if (db_count(w, w->reader_db, holds, h->helper) > 0) {
+        code = world_delete(w, TABLE_book_holder, h->helper, -1, &why);
+    } else {
+        const struct cell cells[] = {cell_id(COLUMN_book_holder_book_id, w->books[ANN]),
+                                     cell_id(COLUMN_book_holder_person_id, w->people[BOB])};
+        world_new_id(w, h->helper);
+        code = world_put(w, TABLE_book_holder, h->helper, cells, count_of(cells), -1, &why);
+    }
+    if (code != ERR_OK) {
+        world_fail(w, "rights: %s %s", why.code, why.field);
+    }
+}
+
 /* At most once in a history: a copy of one device's file, some work later, comes back. */
 static void copy_or_bring_back(struct history *h)
 {
@@ -363,12 +391,14 @@ static void step(struct history *h)
     struct world *w = &h->world;
     uint64_t what = world_below(w, 100);
     world_pass(w, (int64_t)world_below(w, 600000));
-    if (what < 68) {
+    if (what < 64) {
         work(h, any_device(h));
     } else if (what < 88) {
         sync_badly(h, any_device(h));
-    } else if (what < 93) {
+    } else if (what < 92) {
         server_writes_text(h);
+    } else if (what < 94) {
+        change_rights(h);
     } else if (what < 96) {
         move_customer(h);
     } else if (what < 97) {

@@ -41,7 +41,10 @@ int64_t db_count(const struct world *w, struct db *db, const char *sql, const ui
 
 static unsigned role_of(const struct world_device *d)
 {
-    return d->who == BOSS ? ROLE_MANAGER : ROLE_REP;
+    struct seen seen;
+    const struct world *w = d->world;
+    const char *role = db_sees(w, w->reader_db, "person", w->people[d->who], "role", &seen);
+    return strcmp(role, "rep") == 0 ? ROLE_REP : ROLE_MANAGER;
 }
 
 /* id, every column that the role sees, _seq; by id. `where` filters. */
