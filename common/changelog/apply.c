@@ -126,12 +126,8 @@ struct err apply_rows(struct apply *a, const struct rows *rows)
     if (err.code != ERR_OK) {
         return err;
     }
-    err = lay_many_init(&many, a->r->db, t, rows, scope);
-    if (err.code == ERR_OK) {
-        err = apply_each(a, t, rows, &many);
-    }
-    lay_many_release(&many);
-    return err;
+    lay_many_init(&many, a->r->db, t, rows, scope);
+    return apply_each(a, t, rows, &many);
 }
 
 /* Of a row that was deleted here and waits for its verdict: whether it departed, as far as this

@@ -131,7 +131,14 @@ struct err apply_row(struct apply *a, const struct table *t, const uint8_t id[16
 {
     const struct row_stamp stamp = {.found = true, .scope = scope, .seq = seq};
     struct row_stamp local;
+    bool laid = false;
     *missing = false;
+    if (outbox_of_row(a->r, t->number, id) == NULL) {
+        struct err err = lay_newer(a->r->db, t, id, cells, count, &stamp, &laid);
+        if (err.code != ERR_OK || laid) {
+            return err;
+        }
+    }
     struct err err = lay_stamp_of(a->r->db, t, id, &local);
     if (err.code != ERR_OK) {
         return err;

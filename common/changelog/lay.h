@@ -5,6 +5,7 @@
 #define COMMON_CHANGELOG_LAY_H
 
 #include "common/catalogue/catalogue.h"
+#include "common/changelog/sqltext.h"
 #include "common/db/db.h"
 
 struct row_stamp {
@@ -19,9 +20,11 @@ MUST_USE struct err lay_stamp_of(struct db *db, const struct table *t, const uin
 MUST_USE struct err lay_cells(struct db *db, const struct table *t, const uint8_t id[16],
                               const struct cell *cells, size_t count,
                               const struct row_stamp *stamp);
-/* The stamp alone, unless the row has a higher number. `*there`: whether the row is. */
-MUST_USE struct err lay_stamp(struct db *db, const struct table *t, const uint8_t id[16],
-                              int64_t scope, int64_t seq, bool *there);
+/* The same in one step, unless the row has a higher number. `*laid` is false where it has, or
+ * isn't there. */
+MUST_USE struct err lay_newer(struct db *db, const struct table *t, const uint8_t id[16],
+                              const struct cell *cells, size_t count, const struct row_stamp *stamp,
+                              bool *laid);
 /* A row that isn't there. A stamp of zeros: not judged yet. */
 MUST_USE struct err lay_row(struct db *db, const struct table *t, const uint8_t id[16],
                             const struct cell *cells, size_t count, const struct row_stamp *stamp);
@@ -33,13 +36,12 @@ struct lay_many {
     struct db *db;
     const struct rows *rows;
     int64_t scope;
-    struct buf sql;
+    struct sqltext sql;
 };
-/* `rows` is borrowed until lay_many_release. Whole rows are inserted or overwritten, others only
+/* `rows` is borrowed. Whole rows are inserted or overwritten, others only
  * overwritten; a local row with a higher number stays as it is. */
-MUST_USE struct err lay_many_init(struct lay_many *m, struct db *db, const struct table *t,
-                                  const struct rows *rows, int64_t scope);
-void lay_many_release(struct lay_many *m);
+void lay_many_init(struct lay_many *m, struct db *db, const struct table *t,
+                   const struct rows *rows, int64_t scope);
 /* `*laid` is false where no row was written. */
 MUST_USE struct err lay_many_row(struct lay_many *m, const struct row *row, bool *laid);
 

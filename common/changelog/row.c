@@ -3,8 +3,7 @@
 #include "common/changelog/row.h"
 
 #include "common/changelog/replica.h"
-
-#define ROW_SQL_MAX 4096 /* 63 columns of at most 31 characters, twice, fit */
+#include "common/changelog/sqltext.h"
 
 static struct err complain(const struct table *t, uint8_t column, const char *code,
                            struct complaint *why)
@@ -52,22 +51,6 @@ static struct err check_required(const struct table *t, uint64_t given, struct c
     return err_ok();
 }
 
-/* SQL as it grows; names come from the catalogue alone, so it always fits. */
-struct text {
-    char at[ROW_SQL_MAX];
-    size_t size;
-};
-
-__attribute__((format(printf, 2, 3))) static void add(struct text *sql, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(sql->at + sql->size, sizeof sql->at - sql->size, format, args);
-    va_end(args);
-    assert(n >= 0 && (size_t)n < sizeof sql->at - sql->size);
-    sql->size += (size_t)n;
-}
-
 static const char *name_of(const struct table *t, const struct cell *cell)
 {
     return table_column(t, cell->column)->name;
@@ -102,16 +85,20 @@ struct err row_insert(struct db *db, const struct table *t, const uint8_t id[16]
     if (err.code != ERR_OK) {
         return err;
     }
-    struct text sql = {.size = 0};
-    add(&sql, "INSERT INTO %s (id", t->name);
+    struct sqltext sql;
+    sqltext_begin(&sql, "INSERT INTO ");
+    sqltext_put(&sql, t->name);
+    sqltext_put(&sql, " (id");
     for (size_t i = 0; i < count; i++) {
-        add(&sql, ", %s", name_of(t, &cells[i]));
+        sqltext_put(&sql, ", ");
+        sqltext_put(&sql, name_of(t, &cells[i]));
     }
-    add(&sql, ") VALUES (?1");
+    sqltext_put(&sql, ") VALUES (?1");
     for (size_t i = 0; i < count; i++) {
-        add(&sql, ", ?%zu", i + 2);
+        sqltext_put(&sql, ", ");
+        sqltext_parameter(&sql, i + 2);
     }
-    add(&sql, ")");
+    sqltext_put(&sql, ")");
     return run(db, sql.at, id, cells, count, "row_insert");
 }
 
@@ -123,19 +110,25 @@ struct err row_update(struct db *db, const struct table *t, const uint8_t id[16]
     if (err.code != ERR_OK || count == 0) {
         return err;
     }
-    struct text sql = {.size = 0};
-    add(&sql, "UPDATE %s SET", t->name);
+    struct sqltext sql;
+    sqltext_begin(&sql, "UPDATE ");
+    sqltext_put(&sql, t->name);
     for (size_t i = 0; i < count; i++) {
-        add(&sql, "%s %s = ?%zu", i == 0 ? "" : ",", name_of(t, &cells[i]), i + 2);
+        sqltext_put(&sql, i == 0 ? " SET " : ", ");
+        sqltext_put(&sql, name_of(t, &cells[i]));
+        sqltext_put(&sql, " = ");
+        sqltext_parameter(&sql, i + 2);
     }
-    add(&sql, " WHERE id = ?1");
+    sqltext_put(&sql, " WHERE id = ?1");
     return run(db, sql.at, id, cells, count, "row_update");
 }
 
 struct err row_delete(struct db *db, const struct table *t, const uint8_t id[16])
 {
-    struct text sql = {.size = 0};
-    add(&sql, "DELETE FROM %s WHERE id = ?1", t->name);
+    struct sqltext sql;
+    sqltext_begin(&sql, "DELETE FROM ");
+    sqltext_put(&sql, t->name);
+    sqltext_put(&sql, " WHERE id = ?1");
     return run(db, sql.at, id, NULL, 0, "row_delete");
 }
 
@@ -168,12 +161,15 @@ static struct err copy_row(const struct stmt *st, const struct table *t, struct 
 struct err row_get(struct db *db, const struct table *t, const uint8_t id[16], struct arena *arena,
                    struct stored_row *out)
 {
-    struct text sql = {.size = 0};
-    add(&sql, "SELECT _scope, _seq, _deleted_at");
+    struct sqltext sql;
+    sqltext_begin(&sql, "SELECT _scope, _seq, _deleted_at");
     for (size_t i = 0; i < t->column_count; i++) {
-        add(&sql, ", %s", t->columns[i].name);
+        sqltext_put(&sql, ", ");
+        sqltext_put(&sql, t->columns[i].name);
     }
-    add(&sql, " FROM %s WHERE id = ?1", t->name);
+    sqltext_put(&sql, " FROM ");
+    sqltext_put(&sql, t->name);
+    sqltext_put(&sql, " WHERE id = ?1");
     struct stmt st;
     struct err err = db_use(db, sql.at, &st);
     if (err.code != ERR_OK) {

@@ -229,10 +229,6 @@ static struct err lay_verdict_row(struct judging *j, const struct verdict_row *r
     if (err.code != ERR_OK || deletes(row)) {
         return err.code != ERR_OK ? err : apply_drop(a, t, row->id);
     }
-    bool pending = outbox_of_row(a->r, t->number, row->id) != NULL;
-    if (!pending && row->unseen_count == 0 && j->verdict->loser_count == 0) {
-        return lay_stamp(a->r->db, t, row->id, scope, row->seq, &missing);
-    }
     struct cell *cells = NULL;
     size_t count = 0;
     err = unseen_cells(j, t, row, &cells, &count);
