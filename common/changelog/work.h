@@ -79,7 +79,7 @@ MUST_USE struct err work_old_values(const struct work_row *row, struct buf *out)
 
 struct work_entry { /* what the change log says of a transaction */
     uint8_t identity[32];
-    int outcome; /* enum outcome */
+    enum outcome outcome;
     const char *code;
     struct bytes intent;
     struct bytes body;

@@ -26,8 +26,11 @@ __attribute__((format(printf, 3, 0), format(printf, 4, 0))) static void
 put_line(FILE *to, const char *before, const char *english, const char *chinese, va_list args)
 {
     (void)fputs(before, to);
-    const char *format = say_in_chinese() ? chinese : english;
-    (void)vfprintf(to, format, args); /* NOLINT(clang-analyzer-valist.Uninitialized): it is */
+    if (say_in_chinese()) {
+        (void)vfprintf(to, chinese, args); /* NOLINT(clang-analyzer-valist.Uninitialized): it is */
+    } else {
+        (void)vfprintf(to, english, args); /* NOLINT(clang-analyzer-valist.Uninitialized): it is */
+    }
     (void)fputc('\n', to);
 }
 
