@@ -40,7 +40,7 @@
 
 /* Work. */
 #define WORKERS           8
-#define WORK_QUEUE_MAX    512
+#define WORK_QUEUE_MAX    256 /* each may hold a whole body */
 #define WRITER_QUEUE_MAX  512
 #define WRITER_GROUP_MAX  64
 #define BUSY_RETRY_S      1

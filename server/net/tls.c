@@ -116,6 +116,10 @@ static int load(struct tls_server *s, const char *certificate_path, const char *
         *step = "certificate";
         rc = mbedtls_x509_crt_parse_file(&s->certificate, certificate_path);
     }
+    if (rc == 0 && mbedtls_x509_time_is_past(&s->certificate.valid_to)) {
+        *step = "certificate expired";
+        rc = MBEDTLS_ERR_X509_CERT_VERIFY_FAILED; /* every device would refuse it */
+    }
     if (rc == 0) {
         *step = "key";
         rc = parse_key(s, key_path);
