@@ -98,6 +98,11 @@ struct err home_open(struct home *h, bool chinese)
     home_file(h, "replica.db", path);
     struct db_options options = {.mode = DB_WRITE, .busy_timeout_ms = 10000};
     struct err err = db_open(&h->db, path, &options);
+    h->read_only = err.code == ERR_READONLY;
+    if (h->read_only) {
+        options.mode = DB_READ;
+        err = db_open(&h->db, path, &options);
+    }
     if (err.code != ERR_OK) {
         return err;
     }

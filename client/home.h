@@ -11,7 +11,8 @@
 
 struct home {
     char dir[HOME_PATH_MAX];
-    struct db *db; /* NULL: not open */
+    struct db *db;  /* NULL: not open */
+    bool read_only; /* the folder can't be written: what is there can still be read */
     struct replica replica;
     char currency[8];
     struct text_rules rules;

@@ -123,6 +123,8 @@ bool app_open(struct app *app, enum exit_code *code)
         *code = EXIT_REFUSED;
     } else if (err.code != ERR_OK) {
         *code = report_error(app, err);
+    } else if (app->home.read_only) {
+        warn(app, PHRASE_READ_ONLY, app->home.dir, NULL);
     }
     return err.code == ERR_OK;
 }

@@ -85,6 +85,9 @@ static struct err put_json(struct app *app, const struct search_hit *hits, size_
 static struct err refresh(struct app *app)
 {
     bool left = true;
+    if (app->home.read_only) {
+        return err_ok(); /* what was indexed before is found */
+    }
     struct err err = db_begin(app->home.db, DB_LOCK_WRITE);
     if (err.code == ERR_OK) {
         err = db_end(app->home.db, search_setup(app->home.db));

@@ -43,8 +43,10 @@ static void on_progress(void *context, const struct client_tally *tally,
         return;
     }
     p->shown_ms = now_ms;
-    const char *const args[] = {number_text(tally->pulled).text, size_text(traffic.up).text,
-                                size_text(traffic.down).text, NULL};
+    struct number rows = number_text(tally->pulled);
+    struct number up = size_text(traffic.up);
+    struct number down = size_text(traffic.down);
+    const char *const args[] = {rows.text, up.text, down.text, NULL};
     struct buf text;
     buf_init(&text, JSON_BYTES_MAX);
     phrase_fill(PHRASE_SYNC_PROGRESS, p->app->chinese, args, &text);

@@ -100,6 +100,7 @@ def test_a_read_only_folder():
     with firm_with_reps(goods=False) as firm:
         lin = firm.device("lin")
         lin.sync()
+        customers = lin.json("list", "customer")
         firm.dir.chmod(0o755)
         for path in [lin.home, *lin.home.iterdir()]:
             path.chmod(0o555 if path.is_dir() else 0o444)
