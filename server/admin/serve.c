@@ -150,6 +150,12 @@ static bool open_service(struct server *s)
     return file_read(ca, &s->service.ca);
 }
 
+static void print_url(const char *what, const char *host, int port, const char *path)
+{
+    bool v6 = strchr(host, ':') != NULL;
+    (void)printf("%s://%s%s%s:%d%s\n", what, v6 ? "[" : "", host, v6 ? "]" : "", port, path);
+}
+
 static bool open_net(struct server *s, const struct endpoint *listen)
 {
     const struct net_options options = {.host = listen->host,
@@ -168,9 +174,7 @@ static bool open_net(struct server *s, const struct endpoint *listen)
                  uv_strerror(err.cause));
         return false;
     }
-    bool v6 = strchr(listen->host, ':') != NULL;
-    (void)printf("listening on https://%s%s%s:%d\n", v6 ? "[" : "", listen->host, v6 ? "]" : "",
-                 port);
+    print_url("listening on https", listen->host, port, "");
     return true;
 }
 
@@ -185,7 +189,7 @@ static bool open_metrics(struct server *s, const struct endpoint *at)
                  "无法监听指标端口 %s:%d；请用 --metrics HOST:PORT 或 none", at->host, at->port);
         return false;
     }
-    (void)printf("metrics on http://%s:%d/metrics\n", at->host, metrics_port(s->metrics));
+    print_url("metrics on http", at->host, metrics_port(s->metrics), "/metrics");
     return true;
 }
 
