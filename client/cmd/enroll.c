@@ -113,7 +113,7 @@ static struct err prepare_files(struct enrolment *e)
     home_file(h, NEW_FILE, path);
     unlink(path); /* what an attempt left that broke off */
     if (err.code == ERR_OK) {
-        struct db_options options = {.mode = DB_CREATE, .busy_timeout_ms = 10000};
+        struct db_options options = {.mode = DB_CREATE, .busy_timeout_ms = 10000, .shrinks = true};
         err = db_open(&e->db, path, &options);
     }
     return err;

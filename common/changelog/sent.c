@@ -256,16 +256,16 @@ static struct err drop_some(struct replica *r, int64_t *after)
     return err;
 }
 
-struct err sent_covered(struct replica *r, const struct cursor *marks, size_t count)
+struct err sent_covered(struct replica *r, const struct cursor *marks, size_t count, bool *rose)
 {
     static const char settled[] = "DELETE FROM sent WHERE state = 4 AND tx IN"
                                   " (SELECT tx FROM inbox WHERE done IS NOT NULL)";
-    bool rose = false;
     struct err err = err_ok();
+    *rose = false;
     for (size_t i = 0; i < count && err.code == ERR_OK; i++) {
-        err = raise_mark(r, &marks[i], &rose);
+        err = raise_mark(r, &marks[i], rose);
     }
-    if (err.code != ERR_OK || !rose) {
+    if (err.code != ERR_OK || !*rose) {
         return err;
     }
     int64_t after = 0;

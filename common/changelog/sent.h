@@ -20,8 +20,9 @@ MUST_USE struct err sent_transaction(struct db *db, int64_t tx, struct arena *ar
  * local transaction. */
 MUST_USE struct err sent_renumber(struct replica *r, uint32_t epoch, const uint8_t token[16]);
 
-/* Backup marks of the server. Where one rose, judged transactions that are covered go. Inside a
- * local transaction. */
-MUST_USE struct err sent_covered(struct replica *r, const struct cursor *marks, size_t count);
+/* Backup marks of the server. Where one rose (`*rose`), judged transactions that are covered go.
+ * Inside a local transaction. */
+MUST_USE struct err sent_covered(struct replica *r, const struct cursor *marks, size_t count,
+                                 bool *rose);
 
 #endif

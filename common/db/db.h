@@ -24,6 +24,7 @@ struct db_options {
     int busy_timeout_ms;
     bool sync_normal; /* synchronous=NORMAL instead of FULL: only benches ask for it */
     int cache_kib;    /* 0: SQLite's own */
+    bool shrinks;     /* DB_CREATE: db_shrink works on the new file */
 };
 
 /* WAL, synchronous=FULL, foreign_keys OFF, recursive_triggers ON, trusted_schema OFF, DEFENSIVE,
@@ -83,6 +84,8 @@ MUST_USE struct err db_savepoint_end(struct db *db, bool keep);
 bool db_in_transaction(const struct db *db);
 
 int64_t db_changes(const struct db *db); /* rows of the last statement */
+/* Gives pages that nothing uses any more back to the file system; outside a transaction. */
+MUST_USE struct err db_shrink(struct db *db);
 int64_t db_data_version(struct db *db); /* changes when another connection committed; -1 on error */
 MUST_USE struct err db_integrity(struct db *db,
                                  struct buf *report); /* ERR_CORRUPT with the report */

@@ -141,6 +141,9 @@ static int configure(struct db *db, const struct db_options *o)
     if (rc == SQLITE_OK && o->cache_kib > 0) {
         rc = sqlite3_exec(db->handle, cache, NULL, NULL, NULL);
     }
+    if (rc == SQLITE_OK && o->mode == DB_CREATE && o->shrinks) { /* before the first page is made */
+        rc = sqlite3_exec(db->handle, "PRAGMA auto_vacuum = INCREMENTAL", NULL, NULL, NULL);
+    }
     if (rc == SQLITE_OK && o->mode != DB_READ) {
         rc = sqlite3_exec(db->handle, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
     }
@@ -388,6 +391,11 @@ struct err db_one_int(struct db *db, const char *sql, int64_t *out)
     *out = col_int(&st, 0);
     stmt_reset(&st);
     return err_ok();
+}
+
+struct err db_shrink(struct db *db)
+{
+    return db_exec(db, "PRAGMA incremental_vacuum");
 }
 
 int64_t db_data_version(struct db *db)

@@ -218,6 +218,18 @@ static struct err turned_away(struct client_session *s, enum err_code why, const
     return err_ok();
 }
 
+/* What a backup of the server holds needn't be kept here for offering it again. */
+static struct err take_marks(struct client_session *s, const struct answer *answer)
+{
+    bool rose = false;
+    struct err err = apply_begin(&s->apply);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    err = apply_end(&s->apply, sent_covered(s->r, answer->marks, answer->mark_count, &rose));
+    return err.code == ERR_OK && rose ? db_shrink(s->r->db) : err;
+}
+
 static struct err take_answer(struct client_session *s, const struct answer *answer)
 {
     const struct timeline *known = &s->request.timeline;
@@ -245,13 +257,7 @@ static struct err take_answer(struct client_session *s, const struct answer *ans
         return session_fail(s, err_make(ERR_PROTOCOL, 0, "client_session: answer"), "protocol");
     }
     s->answered = true;
-    if (answer->mark_count > 0) {
-        err = apply_begin(&s->apply);
-        if (err.code == ERR_OK) {
-            err = apply_end(&s->apply, sent_covered(s->r, answer->marks, answer->mark_count));
-        }
-    }
-    return err;
+    return answer->mark_count > 0 ? take_marks(s, answer) : err;
 }
 
 /* ---- local transactions ---- */

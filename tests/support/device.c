@@ -12,7 +12,7 @@
 
 static void open_db(struct device *d, const char *path)
 {
-    struct db_options options = {.mode = DB_CREATE, .busy_timeout_ms = 2000};
+    struct db_options options = {.mode = DB_CREATE, .busy_timeout_ms = 2000, .shrinks = true};
     OK(db_open(&d->db, path == NULL ? ":memory:" : path, &options));
 }
 

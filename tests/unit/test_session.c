@@ -448,6 +448,7 @@ static void marks_let_judged_work_go(void **state)
         finish(f);
     }
     assert_int_equal(device_int(&f->d, "SELECT count(*) FROM sent"), 0);
+    assert_int_equal(device_int(&f->d, "PRAGMA freelist_count"), 0); /* and its room */
 }
 
 int main(void)
