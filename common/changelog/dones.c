@@ -22,7 +22,7 @@ struct err dones_read(struct store *st, const struct hello *hello, struct arena 
             err = err_ok();
         }
     }
-    if (out->count > 0) {
+    if (out->at != NULL && out->count > 0) {
         qsort(out->at, out->count, sizeof *out->at, by_scope);
     }
     return err;

@@ -6,9 +6,7 @@
 #include "common/changelog/verdicts.h"
 #include "protocol/codec.h"
 
-#define PARKED_MS_MAX (INT64_C(30) * 24 * 3600 * 1000)
-
-static struct err decode(const struct push *push, struct arena *arena, struct transaction *out)
+struct err judge_decode(const struct push *push, struct arena *arena, struct transaction *out)
 {
     switch (transaction_decode(push->row_form, arena, out)) {
     case WIRE_OK:
@@ -92,8 +90,7 @@ static struct err try_changes(struct trial *t, enum outcome *outcome)
     }
     *outcome = OUTCOME_REFUSED;
     if (tried.code == ERR_LIMIT) {
-        return refuse(&t->why, "invalid", NULL, NULL, "too_large").code == ERR_REFUSED ? err_ok()
-                                                                                       : tried;
+        complaint_fill(&t->why, "invalid", NULL, NULL, "too_large");
     }
     return err_ok();
 }
@@ -101,12 +98,12 @@ static struct err try_changes(struct trial *t, enum outcome *outcome)
 /* ---- predecessors ---- */
 
 /* The first predecessor that keeps this one from standing: refused, or not here yet. */
-static struct err check_rests(struct judge *j, const struct push *push, enum outcome *outcome,
-                              struct complaint *why)
+struct err judge_rests(struct judge *j, const struct push *push, enum outcome *outcome,
+                       struct complaint *why)
 {
     *outcome = OUTCOME_ACCEPTED;
     for (size_t i = 0; i < push->rest_count; i++) {
-        struct verdict_entry before;
+        struct verdict_entry before = {.outcome = OUTCOME_ACCEPTED};
         struct err err = verdict_by_seq(j, push->rests_on[i], &before);
         if (err.code != ERR_OK && err.code != ERR_NOT_FOUND) {
             return err;
@@ -116,7 +113,7 @@ static struct err check_rests(struct judge *j, const struct push *push, enum out
         if (refused || (waits && *outcome == OUTCOME_ACCEPTED)) {
             char seq[24];
             (void)snprintf(seq, sizeof seq, "%" PRIu64, push->rests_on[i]);
-            (void)refuse(why, "held", NULL, NULL, seq);
+            complaint_fill(why, "held", NULL, NULL, seq);
             *outcome = refused ? OUTCOME_REFUSED : OUTCOME_PARKED;
         }
         if (refused) {
@@ -124,40 +121,6 @@ static struct err check_rests(struct judge *j, const struct push *push, enum out
         }
     }
     return err_ok();
-}
-
-static struct err park(struct judge *j, const struct push *push)
-{
-    static const char sql[] = "INSERT INTO parked (device, epoch, device_seq, parked_at,"
-                              " effective_at, rests_on, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
-                              " ON CONFLICT DO NOTHING";
-    struct stmt q;
-    struct err err = db_use(j->st->db, sql, &q);
-    if (err.code != ERR_OK) {
-        return err;
-    }
-    bind_int(&q, 1, j->device);
-    bind_int(&q, 2, j->epoch);
-    bind_int(&q, 3, (int64_t)push->device_seq);
-    bind_int(&q, 4, j->received_ms);
-    bind_int(&q, 5, push->effective_ms);
-    bind_blob(&q, 6, bytes_of(push->rests_on, push->rest_count * sizeof *push->rests_on));
-    bind_blob(&q, 7, push->row_form);
-    return db_step_done(&q, "park");
-}
-
-static struct err unpark(struct judge *j, uint32_t epoch, uint64_t device_seq)
-{
-    struct stmt q;
-    struct err err = db_use(
-        j->st->db, "DELETE FROM parked WHERE device = ?1 AND epoch = ?2 AND device_seq = ?3", &q);
-    if (err.code != ERR_OK) {
-        return err;
-    }
-    bind_int(&q, 1, j->device);
-    bind_int(&q, 2, epoch);
-    bind_int(&q, 3, (int64_t)device_seq);
-    return db_step_done(&q, "unpark");
 }
 
 /* ---- the verdict ---- */
@@ -181,9 +144,8 @@ static struct err log_trial(struct trial *t, const struct push *push, enum outco
     return err.code == ERR_OK && stands ? work_log_rows(&t->work, no, &index) : err;
 }
 
-/* `old`: number of an earlier, parked verdict that this one replaces; 0: none. */
-static struct err conclude(struct judge *j, struct trial *t, const struct push *push,
-                           enum outcome outcome, uint64_t old)
+struct err judge_conclude(struct judge *j, struct trial *t, const struct push *push,
+                          enum outcome outcome, uint64_t old)
 {
     struct verdict v = {.number = ++j->verdict_last,
                         .epoch = j->epoch,
@@ -203,8 +165,8 @@ static struct err conclude(struct judge *j, struct trial *t, const struct push *
     return err.code == ERR_OK && outcome != OUTCOME_PARKED ? log_trial(t, push, outcome) : err;
 }
 
-static struct err run(struct judge *j, const struct push *push, const struct transaction *tx,
-                      struct arena *arena, uint64_t old, enum outcome *outcome)
+struct err judge_run(struct judge *j, const struct push *push, const struct transaction *tx,
+                     struct arena *arena, uint64_t old, enum outcome *outcome)
 {
     struct push fixed = *push;
     if (fixed.effective_ms < 0) {
@@ -219,15 +181,15 @@ static struct err run(struct judge *j, const struct push *push, const struct tra
     t.work.received_ms = j->received_ms;
     t.work.has_person = true;
     memcpy(t.work.person, j->permit->person, sizeof t.work.person);
-    struct err err = check_rests(j, push, outcome, &t.why);
+    struct err err = judge_rests(j, push, outcome, &t.why);
     if (err.code == ERR_OK && *outcome == OUTCOME_ACCEPTED) {
         err = try_changes(&t, outcome);
     }
     if (err.code == ERR_OK && *outcome == OUTCOME_PARKED) {
-        err = park(j, &fixed);
+        err = judge_park(j, &fixed);
     }
     if (err.code == ERR_OK) {
-        err = conclude(j, &t, push, *outcome, old);
+        err = judge_conclude(j, &t, push, *outcome, old);
     }
     work_release(&t.work);
     return err;
@@ -309,18 +271,18 @@ struct err judge_push(struct judge *j, const struct push *push, struct arena *ar
     }
     struct transaction tx;
     bool is_known = err.code == ERR_OK;
-    err = decode(push, arena, &tx);
+    err = judge_decode(push, arena, &tx);
     if (err.code != ERR_OK) {
         return err;
     }
     if (!is_known) {
-        return run(j, push, &tx, arena, 0, outcome);
+        return judge_run(j, push, &tx, arena, 0, outcome);
     }
     if (known.outcome != OUTCOME_PARKED) {
         return tell_again(j, push, &tx, &known, arena);
     }
-    err = unpark(j, known.epoch, known.device_seq); /* it waits on, under the number of now */
-    return err.code == ERR_OK ? run(j, push, &tx, arena, known.number, outcome) : err;
+    err = judge_unpark(j, known.epoch, known.device_seq); /* it waits on, under the number of now */
+    return err.code == ERR_OK ? judge_run(j, push, &tx, arena, known.number, outcome) : err;
 }
 
 static struct err is_other(struct judge *j, const struct push *push, bool *other)
@@ -364,96 +326,4 @@ struct err judge_find_other(struct judge *j, const struct push *pushes, size_t c
         err = err.code == ERR_OK ? is_other(j, &pushes[i], other) : err;
     }
     return err;
-}
-
-/* ---- parked ones ---- */
-
-struct parked {
-    struct push push;
-    int64_t parked_at;
-};
-
-static struct err next_parked(struct judge *j, uint64_t after, struct arena *arena,
-                              struct parked *out)
-{
-    struct stmt q;
-    struct err err = db_use(j->st->db,
-                            "SELECT device_seq, parked_at, effective_at, rests_on, body"
-                            " FROM parked WHERE device = ?1 AND epoch = ?2 AND device_seq > ?3"
-                            " ORDER BY device_seq LIMIT 1",
-                            &q);
-    if (err.code != ERR_OK) {
-        return err;
-    }
-    bind_int(&q, 1, j->device);
-    bind_int(&q, 2, j->epoch);
-    bind_int(&q, 3, (int64_t)after);
-    if (!db_step_row(&q)) {
-        return q.err.code != ERR_OK ? q.err : err_make(ERR_NOT_FOUND, 0, "next_parked");
-    }
-    struct bytes rests = arena_copy(arena, col_bytes(&q, 3));
-    *out = (struct parked){.parked_at = col_int(&q, 1)};
-    out->push = (struct push){.device_seq = (uint64_t)col_int(&q, 0),
-                              .rest_count = rests.size / sizeof(uint64_t),
-                              .rests_on = (const void *)rests.at,
-                              .row_form = arena_copy(arena, col_bytes(&q, 4)),
-                              .effective_ms = col_int(&q, 2)};
-    stmt_reset(&q);
-    if (rests.at == NULL || out->push.row_form.at == NULL) {
-        return err_make(ERR_LIMIT, 0, "next_parked");
-    }
-    transaction_identity(out->push.row_form, out->push.identity);
-    return err_ok();
-}
-
-/* What still waits keeps its verdict; what waited too long is refused. */
-static struct err judge_waiting(struct judge *j, const struct parked *p, struct arena *arena)
-{
-    enum outcome outcome;
-    struct complaint why = {0};
-    struct verdict_entry known;
-    struct transaction tx;
-    struct err err = check_rests(j, &p->push, &outcome, &why);
-    bool too_long = j->received_ms - p->parked_at > PARKED_MS_MAX;
-    if (err.code != ERR_OK || (outcome == OUTCOME_PARKED && !too_long)) {
-        return err;
-    }
-    err = verdict_by_identity(j, p->push.identity, &known);
-    if (err.code == ERR_OK) {
-        err = decode(&p->push, arena, &tx);
-    }
-    if (err.code == ERR_OK) {
-        err = unpark(j, j->epoch, p->push.device_seq);
-    }
-    if (err.code != ERR_OK || outcome != OUTCOME_PARKED) {
-        return err.code != ERR_OK ? err : run(j, &p->push, &tx, arena, known.number, &outcome);
-    }
-    struct trial t = {.judge = j, .tx = &tx};
-    const struct version by = {
-        .author = j->device, .epoch = j->epoch, .device_seq = p->push.device_seq};
-    work_init(&t.work, j->st, arena, &by);
-    (void)refuse(&t.why, "parent_missing", NULL, NULL, why.detail);
-    err = conclude(j, &t, &p->push, OUTCOME_REFUSED, known.number);
-    work_release(&t.work);
-    return err;
-}
-
-struct err judge_parked(struct judge *j, struct arena *arena)
-{
-    uint64_t at = 0;
-    for (;;) {
-        struct parked p;
-        arena_clear(arena);
-        struct err err = next_parked(j, at, arena, &p);
-        if (err.code == ERR_NOT_FOUND) {
-            return err_ok();
-        }
-        if (err.code == ERR_OK) {
-            err = judge_waiting(j, &p, arena);
-        }
-        if (err.code != ERR_OK) {
-            return err;
-        }
-        at = p.push.device_seq;
-    }
 }

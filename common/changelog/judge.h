@@ -70,4 +70,22 @@ MUST_USE struct err judge_parked(struct judge *j, struct arena *arena);
 MUST_USE struct err judge_find_other(struct judge *j, const struct push *pushes, size_t count,
                                      bool *other);
 
+/* ---- between the files of judging ---- */
+
+MUST_USE struct err judge_decode(const struct push *push, struct arena *arena,
+                                 struct transaction *out);
+/* The first predecessor that keeps this one from standing: refused, or not here yet. */
+MUST_USE struct err judge_rests(struct judge *j, const struct push *push, enum outcome *outcome,
+                                struct complaint *why);
+/* Judges what isn't known yet. `old`: number of an earlier, parked verdict that this one replaces;
+ * 0: none. */
+MUST_USE struct err judge_run(struct judge *j, const struct push *push,
+                              const struct transaction *tx, struct arena *arena, uint64_t old,
+                              enum outcome *outcome);
+/* Tells and logs what came of it. */
+MUST_USE struct err judge_conclude(struct judge *j, struct trial *t, const struct push *push,
+                                   enum outcome outcome, uint64_t old);
+MUST_USE struct err judge_park(struct judge *j, const struct push *push);
+MUST_USE struct err judge_unpark(struct judge *j, uint32_t epoch, uint64_t device_seq);
+
 #endif

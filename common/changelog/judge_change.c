@@ -21,6 +21,7 @@ static struct err find_visible(struct trial *t, const struct table *table, const
 
 static void note_row(struct trial *t, struct work_row *row)
 {
+    assert(row != NULL);
     if (!row->noted) {
         row->noted = true;
         t->rows[t->row_count++] = row;
@@ -112,6 +113,7 @@ static bool report_is_locked(const struct trial *t, const struct work_row *repor
 static struct err check_lock(struct trial *t, const struct work_row *row,
                              const struct change *change)
 {
+    assert(row != NULL);
     bool locked = false;
     if (row->table->number == TABLE_sales_order) {
         locked = order_is_locked(row) && !only_cancels(change);
@@ -230,27 +232,39 @@ static struct err update(struct trial *t, const struct table *table, const struc
     return err.code == ERR_OK ? work_put(&t->work, row) : err;
 }
 
+static struct err erase_living(struct trial *t, struct work_row *row, const struct change *change)
+{
+    struct err err = check_table(t, row->table, CHANGE_DELETE);
+    if (err.code == ERR_OK) {
+        err = check_lock(t, row, change);
+    }
+    if (err.code == ERR_OK && judge_conflicts(t, change, row) != 0) {
+        err = refuse(&t->why, "changed_since", row->table, NULL, NULL);
+    }
+    if (err.code == ERR_OK) {
+        err = check_childless(&t->work, row, &t->why);
+    }
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    work_delete(row, t->work.by.effective_ms);
+    row->stands |= UINT64_C(1) << COLUMN_DELETED;
+    return work_put(&t->work, row);
+}
+
 /* Deleting what is gone already is what the author wanted. */
-static struct err delete (struct trial *t, const struct table *table, const struct change *change)
+static struct err erase(struct trial *t, const struct table *table, const struct change *change)
 {
     struct work_row *row = NULL;
     struct err err = find_visible(t, table, change->id, &row);
-    if (err.code == ERR_OK && (row == NULL || row->deleted_at == 0)) {
-        err = find_living(t, table, change, &row);
+    if (err.code != ERR_OK) {
+        return err;
     }
-    if (err.code == ERR_OK && row->deleted_at == 0) {
-        err = check_lock(t, row, change);
-        if (err.code == ERR_OK && judge_conflicts(t, change, row) != 0) {
-            err = refuse(&t->why, "changed_since", table, NULL, NULL);
-        }
-        if (err.code == ERR_OK) {
-            err = check_childless(&t->work, row, &t->why);
-        }
-        if (err.code == ERR_OK) {
-            work_delete(row, t->work.by.effective_ms);
-            row->stands |= UINT64_C(1) << COLUMN_DELETED;
-            err = work_put(&t->work, row);
-        }
+    if (row == NULL) {
+        return refuse(&t->why, "not_found", table, NULL, NULL);
+    }
+    if (row->deleted_at == 0) {
+        err = erase_living(t, row, change);
     }
     if (err.code == ERR_OK) {
         note_row(t, row);
@@ -274,7 +288,7 @@ struct err judge_change(struct trial *t, const struct change *change)
     case CHANGE_UPDATE:
         return update(t, table, change);
     case CHANGE_DELETE:
-        return delete (t, table, change);
+        return erase(t, table, change);
     }
     return refuse(&t->why, "invalid", table, NULL, NULL);
 }

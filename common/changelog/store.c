@@ -42,14 +42,13 @@ void store_new_id(struct store *st, int64_t now_ms, uint8_t id[16])
     uuid_v7(now_ms, random, id);
 }
 
-struct err refuse(struct complaint *why, const char *code, const struct table *t,
-                  const struct column *c, const char *detail)
+void complaint_fill(struct complaint *why, const char *code, const struct table *t,
+                    const struct column *c, const char *detail)
 {
     (void)snprintf(why->code, sizeof why->code, "%s", code);
     (void)snprintf(why->field, sizeof why->field, "%s%s%s", t != NULL ? t->name : "",
                    c != NULL ? "." : "", c != NULL ? c->name : "");
     (void)snprintf(why->detail, sizeof why->detail, "%s", detail != NULL ? detail : "");
-    return err_make(ERR_REFUSED, 0, "refuse");
 }
 
 static struct err author_read(struct store *st, uint32_t number, struct author *out)

@@ -60,8 +60,15 @@ bool table_lives_in(const struct table *t, enum scope_kind kind);
 struct store *server_write_store(const struct server_write *w);
 int64_t server_write_at_ms(const struct server_write *w);
 
-/* Fills a complaint and gives ERR_REFUSED. `c` and `detail` may be NULL. */
-struct err refuse(struct complaint *why, const char *code, const struct table *t,
-                  const struct column *c, const char *detail);
+/* Fills a complaint. `t`, `c` and `detail` may be NULL. */
+void complaint_fill(struct complaint *why, const char *code, const struct table *t,
+                    const struct column *c, const char *detail);
+/* The same, as the error that it is. */
+static inline struct err refuse(struct complaint *why, const char *code, const struct table *t,
+                                const struct column *c, const char *detail)
+{
+    complaint_fill(why, code, t, c, detail);
+    return err_make(ERR_REFUSED, 0, code);
+}
 
 #endif

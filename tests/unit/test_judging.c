@@ -592,7 +592,10 @@ static void a_pass_goes_on_where_it_was_cut(void **state)
             book = &w->phone.cursors[i];
         }
     }
-    assert_non_null(book);
+    if (book == NULL) {
+        fail_msg("the phone holds no book");
+        return;
+    }
     int64_t done = book->done;
     set_text(&w->ann, w->f->customer, COLUMN_customer_city, "x", done);
     pretend_sync(&w->ann);

@@ -1,0 +1,174 @@
+/* See server_request.h. */
+#include "common/sync/server_request.h"
+
+#include "protocol/codec.h"
+
+#define DECODE_ARENA_BYTES_MAX ((size_t)128 * 1024 * 1024)
+#define RETRY_S                1
+
+/* What may come next. */
+enum expected { EXPECT_HELLO, EXPECT_BATCH_OR_END, EXPECT_NOTHING };
+
+struct reading {
+    struct arena *arena;
+    struct server_request *out;
+    struct server_refusal *why;
+    struct buf row_form; /* of the transaction that is being taken */
+    enum expected expected;
+};
+
+static struct err refuse_request(struct reading *r, int status, const char *code, int64_t limit)
+{
+    *r->why = (struct server_refusal){.status = status, .code = code, .limit = limit};
+    return err_make(status == 413 ? ERR_LIMIT : ERR_PROTOCOL, status, code);
+}
+
+static struct err malformed(struct reading *r)
+{
+    return refuse_request(r, 400, "malformed", 0);
+}
+
+static struct err too_large(struct reading *r, size_t limit)
+{
+    return refuse_request(r, 413, "too_large", (int64_t)limit);
+}
+
+static struct err no_memory(struct reading *r)
+{
+    (void)refuse_request(r, 503, "busy", RETRY_S);
+    return err_make(ERR_NOMEM, 0, "server_request");
+}
+
+static struct err take_hello(struct reading *r, const struct hello *hello)
+{
+    struct hello *out = &r->out->hello;
+    *out = *hello;
+    out->cursors = arena_array(r->arena, hello->cursor_count, sizeof *out->cursors);
+    if (out->cursors == NULL) {
+        return no_memory(r);
+    }
+    if (hello->cursor_count > 0) {
+        memcpy(out->cursors, hello->cursors, hello->cursor_count * sizeof *out->cursors);
+    }
+    return err_ok();
+}
+
+static struct err take_transaction(struct reading *r, const struct transaction *tx)
+{
+    struct push *push = &r->out->pushes[r->out->push_count];
+    if (r->out->push_count > 0 && tx->device_seq <= push[-1].device_seq) {
+        return malformed(r);
+    }
+    buf_clear(&r->row_form);
+    enum wire_error wire = transaction_encode(tx, &r->row_form);
+    if (wire != WIRE_OK) {
+        return wire == WIRE_LIMIT ? too_large(r, TX_BYTES_MAX) : no_memory(r);
+    }
+    uint64_t *rests = arena_array(r->arena, tx->rest_count, sizeof *rests);
+    *push = (struct push){.device_seq = tx->device_seq,
+                          .rest_count = tx->rest_count,
+                          .rests_on = rests,
+                          .row_form = arena_copy(r->arena, buf_bytes(&r->row_form)),
+                          .effective_ms = -1};
+    if (rests == NULL || push->row_form.at == NULL) {
+        return too_large(r, PUSH_PLAIN_BYTES_MAX);
+    }
+    if (tx->rest_count > 0) {
+        memcpy(rests, tx->rests_on, tx->rest_count * sizeof *rests);
+    }
+    transaction_identity(push->row_form, push->identity);
+    r->out->push_count++;
+    return err_ok();
+}
+
+static struct err take_batch(struct reading *r, const struct batch *batch)
+{
+    size_t before = r->out->push_count;
+    if (batch->count > PUSH_TX_MAX - before) {
+        return too_large(r, PUSH_TX_MAX);
+    }
+    struct push *pushes = arena_array(r->arena, before + batch->count, sizeof *pushes);
+    if (pushes == NULL) {
+        return too_large(r, PUSH_PLAIN_BYTES_MAX);
+    }
+    if (before > 0) {
+        memcpy(pushes, r->out->pushes, before * sizeof *pushes);
+    }
+    r->out->pushes = pushes;
+    struct err err = err_ok();
+    for (size_t i = 0; i < batch->count && err.code == ERR_OK; i++) {
+        err = take_transaction(r, &batch->transactions[i]);
+    }
+    return err;
+}
+
+static struct err take(struct reading *r, const struct message *m)
+{
+    if (r->expected == EXPECT_HELLO && m->kind == MESSAGE_HELLO) {
+        r->expected = EXPECT_BATCH_OR_END;
+        return take_hello(r, &m->hello);
+    }
+    if (r->expected == EXPECT_BATCH_OR_END && m->kind == MESSAGE_BATCH) {
+        return take_batch(r, &m->batch);
+    }
+    if (r->expected == EXPECT_BATCH_OR_END && m->kind == MESSAGE_END) {
+        r->expected = EXPECT_NOTHING;
+        return err_ok();
+    }
+    return malformed(r);
+}
+
+static struct err of_wire(struct reading *r, enum wire_error wire)
+{
+    switch (wire) {
+    case WIRE_LIMIT:
+        return too_large(r, PUSH_PLAIN_BYTES_MAX);
+    case WIRE_NOMEM:
+        return no_memory(r);
+    case WIRE_OK:
+    case WIRE_MORE: /* the end is missing */
+    case WIRE_MALFORMED:
+        break;
+    }
+    return malformed(r);
+}
+
+static struct err take_all(struct reading *r, struct unpacker *unpacker)
+{
+    struct arena arena; /* of one message */
+    arena_init(&arena, DECODE_ARENA_BYTES_MAX);
+    struct err err = err_ok();
+    while (err.code == ERR_OK && r->expected != EXPECT_NOTHING) {
+        struct message m;
+        arena_clear(&arena);
+        enum wire_error wire = unpacker_next(unpacker, &arena, &m);
+        err = wire == WIRE_OK ? take(r, &m) : of_wire(r, wire);
+    }
+    if (err.code == ERR_OK && !unpacker_is_complete(unpacker)) {
+        err = malformed(r);
+    }
+    arena_release(&arena);
+    return err;
+}
+
+struct err server_request_read(struct bytes body, struct arena *arena, struct server_request *out,
+                               struct server_refusal *why)
+{
+    struct reading r = {.arena = arena, .out = out, .why = why, .expected = EXPECT_HELLO};
+    *out = (struct server_request){.push_count = 0};
+    *why = (struct server_refusal){.status = 0};
+    if (body.size > PUSH_BYTES_MAX) {
+        return too_large(&r, PUSH_BYTES_MAX);
+    }
+    struct unpacker *unpacker = unpacker_new(PUSH_PLAIN_BYTES_MAX);
+    if (unpacker == NULL) {
+        return no_memory(&r);
+    }
+    buf_init(&r.row_form, TX_BYTES_MAX);
+    enum wire_error wire = unpacker_feed(unpacker, body);
+    struct err err =
+        wire == WIRE_OK || wire == WIRE_MORE ? take_all(&r, unpacker) : of_wire(&r, wire);
+    buf_release(&r.row_form);
+    unpacker_free(unpacker);
+    return err;
+}
