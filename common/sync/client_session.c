@@ -421,9 +421,14 @@ static struct err unexpected(const struct message *m)
     return err_make(ERR_PROTOCOL, (int)m->kind, "client_session: unexpected message");
 }
 
+static struct err take_data(struct client_session *s, const struct message *m)
+{
+    struct err err = client_chunk_put(&s->chunk, m);
+    return err.code == ERR_OK && client_chunk_is_due(&s->chunk) ? flush(s) : err;
+}
+
 static struct err take_received(struct client_session *s, const struct message *m)
 {
-    struct err err = err_ok();
     switch (m->kind) {
     case MESSAGE_VERDICTS:
         return take_verdicts(s, &m->verdicts);
@@ -432,8 +437,7 @@ static struct err take_received(struct client_session *s, const struct message *
     case MESSAGE_ROWS:
     case MESSAGE_DEPARTURE:
     case MESSAGE_CHECKPOINT:
-        err = client_chunk_put(&s->chunk, m);
-        return err.code == ERR_OK && client_chunk_is_due(&s->chunk) ? flush(s) : err;
+        return take_data(s, m);
     case MESSAGE_DIGEST:
         return keep_digest(s, &m->digest);
     case MESSAGE_END:
