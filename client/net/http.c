@@ -3,18 +3,14 @@
 #include "client/net/http.h"
 
 #include "client/net/hello.h"
+#include "client/net/meter.h"
 #include "client/net/session_cache.h"
 
 #include <curl/curl.h>
-#include <linux/tcp.h> /* the only header with the byte counters of TCP_INFO */
 #include <strings.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#define SOCKETS_MAX     8
-#define IPPROTO_TCP_OWN 6 /* <netinet/in.h> would define struct tcp_info a second time */
-#define URL_BYTES_MAX   512
-#define POLL_MS         250 /* between looks at whoever may want to stop */
+#define URL_BYTES_MAX 512
+#define POLL_MS       250 /* between looks at whoever may want to stop */
 
 /* One request while it runs. */
 struct exchange {
@@ -36,61 +32,12 @@ struct http {
     struct buf ca; /* the caller's, copied */
     char session_path[4096];
     struct session_cache sessions;
-    curl_socket_t sockets[SOCKETS_MAX]; /* open ones, to count their bytes */
-    size_t socket_count;
-    struct http_traffic closed; /* of sockets that are gone */
+    struct meter meter;
     struct exchange call;
     struct exchange stream;
     struct http_request stream_request;
     struct http_answer stream_answer;
 };
-
-/* ---- bytes at the socket ---- */
-
-static void count_socket(curl_socket_t socket, struct http_traffic *sum)
-{
-    struct tcp_info info = {0};
-    socklen_t size = sizeof info;
-    if (getsockopt(socket, IPPROTO_TCP_OWN, TCP_INFO, &info, &size) == 0) {
-        sum->up += (int64_t)info.tcpi_bytes_sent;
-        sum->down += (int64_t)info.tcpi_bytes_received;
-    }
-}
-
-static curl_socket_t on_open_socket(void *context, curlsocktype purpose,
-                                    struct curl_sockaddr *address)
-{
-    (void)purpose;
-    struct http *h = context;
-    curl_socket_t opened =
-        socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    if (opened != CURL_SOCKET_BAD && h->socket_count < SOCKETS_MAX) {
-        h->sockets[h->socket_count++] = opened;
-    }
-    return opened;
-}
-
-static int on_close_socket(void *context, curl_socket_t socket)
-{
-    struct http *h = context;
-    for (size_t i = 0; i < h->socket_count; i++) {
-        if (h->sockets[i] == socket) {
-            count_socket(socket, &h->closed);
-            h->sockets[i] = h->sockets[--h->socket_count];
-            break;
-        }
-    }
-    return close(socket);
-}
-
-struct http_traffic http_traffic(struct http *h)
-{
-    struct http_traffic sum = h->closed;
-    for (size_t i = 0; i < h->socket_count; i++) {
-        count_socket(h->sockets[i], &sum);
-    }
-    return sum;
-}
 
 /* ---- a connection ---- */
 
@@ -119,10 +66,6 @@ static bool set_up(struct http *h, CURL *c)
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_TCP_KEEPIDLE, 30L);
     SET(CURLOPT_TCP_KEEPINTVL, 10L);
-    SET(CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
-    SET(CURLOPT_OPENSOCKETDATA, h);
-    SET(CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
-    SET(CURLOPT_CLOSESOCKETDATA, h);
     SET(CURLOPT_PIPEWAIT, 1L); /* better to share a connection than to open a second */
     if (h->ca.size == 0) {
         SET(CURLOPT_SSL_VERIFYPEER, 0L);
@@ -136,7 +79,7 @@ static bool set_up(struct http *h, CURL *c)
         SET(CURLOPT_SSL_SESSIONID_CACHE, 0L); /* ours takes its place */
     }
 #undef SET
-    return !bad;
+    return !bad && meter_attach(&h->meter, c);
 }
 
 struct err http_open(struct http **out, const struct http_options *options)
@@ -174,10 +117,17 @@ void http_close(struct http *h)
         http_stream_close(h);
         curl_easy_cleanup(h->call.curl);
         curl_easy_cleanup(h->stream.curl);
-        curl_multi_cleanup(h->multi); /* closes the connections through on_close_socket */
+        curl_multi_cleanup(h->multi); /* closes the connections through the meter */
         buf_release(&h->ca);
         free(h);
     }
+}
+
+struct http_traffic http_traffic(struct http *h)
+{
+    struct http_traffic sum;
+    meter_read(&h->meter, &sum.up, &sum.down);
+    return sum;
 }
 
 void http_answer_release(struct http_answer *answer)
