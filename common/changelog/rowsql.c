@@ -30,9 +30,11 @@ static void put_columns(struct buf *b, const struct table *t)
     }
 }
 
+/* The id is known to be free. OR FAIL, here and in the change log, because a statement that could
+ * abort makes SQLite copy every page before it is written; whoever fails ends the transaction. */
 static void put_insert(struct buf *b, const struct table *t)
 {
-    buf_printf(b, "INSERT INTO %s (", t->name);
+    buf_printf(b, "INSERT OR FAIL INTO %s (", t->name);
     put_columns(b, t);
     buf_put_text(b, ") VALUES (?1");
     for (size_t i = 1; i < ROWSQL_OWN + t->column_count; i++) {

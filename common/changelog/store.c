@@ -15,6 +15,7 @@ void store_forget(struct store *st)
     }
     if (cache->authors != NULL) {
         memset(cache->authors, 0, cache->author_room * sizeof *cache->authors);
+        cache->log_no = 0;
     }
 }
 

@@ -27,6 +27,7 @@ struct store_cache {
     struct scope *scopes; /* at [no] */
     size_t author_room;
     struct author *authors; /* at [number] */
+    int64_t log_no;         /* last number of the change log; 0: not read yet */
     struct rowsql sql;
 };
 

@@ -133,10 +133,11 @@ static struct err insert(struct judge *j, const struct verdict *v, const uint8_t
                          struct bytes body)
 {
     struct stmt q;
-    struct err err = db_use(j->st->db,
-                            "INSERT INTO verdict (device, number, epoch, device_seq, identity,"
-                            " outcome, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                            &q);
+    struct err err =
+        db_use(j->st->db,
+               "INSERT OR FAIL INTO verdict (device, number, epoch, device_seq, identity,"
+               " outcome, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+               &q);
     if (err.code != ERR_OK) {
         return err;
     }

@@ -334,14 +334,28 @@ struct err work_old_values(const struct work_row *row, struct buf *out)
     return err_ok();
 }
 
+/* Counted here, since RETURNING would make SQLite copy pages (see rowsql.c). */
+static struct err next_entry(struct store *st, int64_t *no)
+{
+    struct err err = err_ok();
+    if (st->cache->log_no == 0) {
+        err = db_one_int(st->db, "SELECT coalesce(max(no), 0) FROM change_log", &st->cache->log_no);
+    }
+    *no = ++st->cache->log_no;
+    return err;
+}
+
 struct err work_log(struct work *w, const struct work_entry *entry, int64_t *no)
 {
     static const char sql[] =
-        "INSERT INTO change_log (device, person, epoch, device_seq, identity, received_at,"
-        " effective_at, outcome, code, intent, body)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING no";
+        "INSERT OR FAIL INTO change_log (device, person, epoch, device_seq, identity, received_at,"
+        " effective_at, outcome, code, intent, body, no)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     struct stmt q;
-    struct err err = db_use(w->st->db, sql, &q);
+    struct err err = next_entry(w->st, no);
+    if (err.code == ERR_OK) {
+        err = db_use(w->st->db, sql, &q);
+    }
     if (err.code != ERR_OK) {
         return err;
     }
@@ -358,16 +372,13 @@ struct err work_log(struct work *w, const struct work_entry *entry, int64_t *no)
     bind_text(&q, 9, entry->code);
     bind_text_bytes(&q, 10, entry->intent);
     bind_blob(&q, 11, entry->body);
-    if (!db_step_row(&q)) {
-        return q.err.code != ERR_OK ? q.err : err_make(ERR_INTERNAL, 0, "work_log");
-    }
-    *no = col_int(&q, 0);
+    bind_int(&q, 12, *no);
     return db_step_done(&q, "work_log");
 }
 
 static struct err log_row(struct work *w, const struct work_row *row, int64_t no, int64_t index)
 {
-    static const char sql[] = "INSERT INTO change_row (no, idx, scope, seq, tbl, row, old)"
+    static const char sql[] = "INSERT OR FAIL INTO change_row (no, idx, scope, seq, tbl, row, old)"
                               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     buf_clear(&w->scratch);
     struct err err = work_old_values(row, &w->scratch);
