@@ -3,24 +3,17 @@
 #include "common/changelog/download.h"
 
 #include "common/changelog/chunk.h"
+#include "common/changelog/passes.h"
 #include "common/changelog/rowmeta.h"
 #include "common/changelog/store_internal.h"
 
-#define STEP_BYTES ((size_t)192 * 1024) /* packed bytes after which a step is enough */
-#define TABLES_MAX 64
+#define STEP_BYTES             ((size_t)192 * 1024) /* packed bytes after which a step is enough */
+#define TABLES_MAX             64
+#define PASSES_ARENA_BYTES_MAX ((size_t)1024 * 1024) /* SCOPES_MAX of them */
 #define DEPARTURES_SQL                                                                             \
     "SELECT seq, tbl, row FROM departure WHERE scope = ?1 AND seq > ?2 ORDER BY seq"
 
 enum pass_state { PASS_FRESH, PASS_RUNNING };
-
-struct pass { /* one scope's part of the download */
-    struct scope_id id;
-    int64_t no;
-    int64_t head;  /* of this snapshot */
-    bool is_new;   /* the device has no cursor for it */
-    bool is_reset; /* its columns changed: starts over with all of them */
-    struct cursor cursor;
-};
 
 struct source {                /* rows of one table, or departures, in rising order */
     const struct table *table; /* NULL: departures */
@@ -36,103 +29,12 @@ struct download {
     struct arena arena; /* lives as long as the download */
     struct chunk chunk;
     size_t leave_at; /* index in hello's cursors */
-    size_t pass_count;
-    size_t pass_at;
+    struct passes passes;
+    size_t pass_at; /* the one under way */
     enum pass_state state;
-    struct pass *passes;
     bool digest_sent;
     uint64_t rows; /* packed */
 };
-
-/* ---- which scopes ---- */
-
-static const struct cursor *cursor_of(const struct hello *hello, const struct scope_id *id)
-{
-    for (size_t i = 0; i < hello->cursor_count; i++) {
-        if (hello->cursors[i].scope.kind == id->kind &&
-            memcmp(hello->cursors[i].scope.id, id->id, sizeof id->id) == 0) {
-            return &hello->cursors[i];
-        }
-    }
-    return NULL;
-}
-
-static uint64_t visible_before(const struct download *d, const struct table *t)
-{
-    const struct hello *hello = d->params->hello;
-    return table_visible(t, hello->mask, hello->cursors_under);
-}
-
-static uint64_t visible_now(const struct download *d, const struct table *t)
-{
-    return table_visible(t, d->permit->role, d->params->hello->catalogue);
-}
-
-/* Another role, or a newer catalogue, sees other columns of some table of this kind of scope. */
-static bool sees_otherwise(const struct download *d, enum scope_kind kind)
-{
-    for (size_t i = 0; i < catalogue_table_count(); i++) {
-        const struct table *t = catalogue_table_at(i);
-        if (table_lives_in(t, kind) && visible_before(d, t) != visible_now(d, t)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* What the device says of its cursor is taken as far as it can be true. */
-static void start_cursor(struct pass *p, const struct cursor *said, bool otherwise)
-{
-    p->is_new = said == NULL;
-    p->cursor = (struct cursor){.scope = p->id};
-    if (said != NULL && said->done >= 0 && said->done <= p->head) {
-        p->cursor.done = said->done;
-        p->cursor.pos = said->pos >= said->done && said->pos <= p->head ? said->pos : said->done;
-        p->cursor.goal = said->goal > 0 && said->goal <= p->head ? said->goal : 0;
-    }
-    p->is_reset = otherwise && !p->is_new && p->cursor.done > 0;
-    if (p->is_reset) {
-        p->cursor.done = 0;
-        p->cursor.pos = 0;
-        p->cursor.goal = 0;
-    }
-    if (p->cursor.goal == 0) {
-        p->cursor.pos = p->cursor.done;
-    }
-}
-
-static struct err add_pass(struct download *d, const struct permit_scope *scope)
-{
-    struct pass *p = &d->passes[d->pass_count];
-    struct scope *stored = NULL;
-    struct err err = scope_get(d->st, scope->no, &stored);
-    if (err.code != ERR_OK) {
-        return err;
-    }
-    *p = (struct pass){.id = scope->id, .no = scope->no, .head = stored->counter};
-    start_cursor(p, cursor_of(d->params->hello, &scope->id),
-                 sees_otherwise(d, (enum scope_kind)scope->id.kind));
-    bool nothing = p->cursor.done == p->head && p->cursor.goal == 0;
-    d->pass_count += p->is_new || p->is_reset || !nothing;
-    return err_ok();
-}
-
-/* What every page needs first, what is large last. */
-static struct err add_passes(struct download *d)
-{
-    static const enum scope_kind order[] = {SCOPE_COMPANY, SCOPE_USER, SCOPE_PRIVATE,
-                                            SCOPE_TEAM,    SCOPE_BOOK, SCOPE_POOL};
-    struct err err = err_ok();
-    for (size_t k = 0; k < count_of(order); k++) {
-        for (size_t i = 0; i < d->permit->scope_count && err.code == ERR_OK; i++) {
-            const struct permit_scope *scope = &d->permit->scopes[i];
-            if (scope->id.kind == order[k] && scope->no != 0) {
-                err = add_pass(d, scope);
-            }
-        }
-    }
-    return err;
-}
 
 struct err download_new(struct store *st, const struct permit *permit,
                         const struct download_params *params, struct download **out)
@@ -144,10 +46,9 @@ struct err download_new(struct store *st, const struct permit *permit,
     d->st = st;
     d->permit = permit;
     d->params = params;
-    arena_init(&d->arena, (permit->scope_count + 64) * sizeof *d->passes + ((size_t)1 << 20));
+    arena_init(&d->arena, PASSES_ARENA_BYTES_MAX);
     chunk_init(&d->chunk);
-    d->passes = arena_array(&d->arena, permit->scope_count, sizeof *d->passes);
-    struct err err = d->passes == NULL ? err_make(ERR_NOMEM, 0, "download_new") : add_passes(d);
+    struct err err = passes_make(st, permit, params->hello, &d->arena, &d->passes);
     if (err.code != ERR_OK) {
         download_free(d);
         return err;
@@ -178,7 +79,8 @@ static uint64_t kept_mask(const struct download *d, const struct stmt *q, uint64
     const struct table *t =
         catalogue_table((uint16_t)col_int(q, ROWSQL_OWN + COLUMN_kept_value_table_no - 1));
     unsigned column = (unsigned)col_int(q, ROWSQL_OWN + COLUMN_kept_value_column_no - 1);
-    bool seen = t != NULL && column <= COLUMNS_MAX && (visible_now(d, t) >> column & 1) != 0;
+    bool seen = t != NULL && column <= COLUMNS_MAX &&
+                (sight_now(d->permit, d->params->hello, t) >> column & 1) != 0;
     return seen ? mask
                 : mask & ~(UINT64_C(1) << COLUMN_kept_value_kept | UINT64_C(1)
                                                                        << COLUMN_kept_value_winner);
@@ -211,10 +113,12 @@ static struct err pick(struct download *d, const struct pass *p, const struct so
         out->columns = UINT64_C(1) << COLUMN_DELETED;
         return err_ok();
     }
-    uint64_t visible = visible_now(d, s->table) & ~(UINT64_C(1) << COLUMN_DELETED);
+    uint64_t visible =
+        sight_now(d->permit, d->params->hello, s->table) & ~(UINT64_C(1) << COLUMN_DELETED);
     out->columns = entered ? visible : rowmeta_newer(&meta, visible, p->cursor.done);
     if (!p->is_new) {
-        out->erased = visible_before(d, s->table) & ~visible_now(d, s->table);
+        out->erased = sight_before(d->params->hello, s->table) &
+                      ~sight_now(d->permit, d->params->hello, s->table);
         out->columns |= out->erased;
     }
     if (s->table->number == TABLE_kept_value) {
@@ -400,7 +304,7 @@ static struct err begin_pass(struct pass *p, struct packer *packer, struct buf *
 
 static struct err step_pass(struct download *d, struct packer *packer, struct buf *out)
 {
-    struct pass *p = &d->passes[d->pass_at];
+    struct pass *p = &d->passes.at[d->pass_at];
     struct err err = err_ok();
     bool ended = false;
     if (d->state == PASS_FRESH) {
@@ -468,7 +372,7 @@ struct err download_step(struct download *d, struct packer *packer, struct buf *
     while (err.code == ERR_OK && !*done && out->size - before < STEP_BYTES) {
         if (d->leave_at < hello->cursor_count) {
             err = step_leave(d, packer, out);
-        } else if (d->pass_at < d->pass_count) {
+        } else if (d->pass_at < d->passes.count) {
             err = step_pass(d, packer, out);
         } else if ((hello->flags & HELLO_DIGEST) != 0 && !d->digest_sent) {
             err = step_digest(d, packer, out);

@@ -5,7 +5,7 @@ struct err gate_load(struct store *st, uint32_t number, struct gate *out)
 {
     static const char sql[] = "SELECT device, person, revoked_at IS NOT NULL, epoch,"
                               " epoch_pending, token, token_pending, verdict_last, verdict_seen,"
-                              " complete_ms FROM device_key WHERE number = ?1";
+                              " complete_ms, mask FROM device_key WHERE number = ?1";
     struct stmt q;
     struct err err = db_use(st->db, sql, &q);
     if (err.code != ERR_OK) {
@@ -21,7 +21,8 @@ struct err gate_load(struct store *st, uint32_t number, struct gate *out)
                          .epoch_pending = (uint32_t)col_int(&q, 4),
                          .verdict_last = (uint64_t)col_int(&q, 7),
                          .verdict_seen = (uint64_t)col_int(&q, 8),
-                         .complete_ms = col_int(&q, 9)};
+                         .complete_ms = col_int(&q, 9),
+                         .mask = (unsigned)col_int(&q, 10)};
     bool good = col_id(&q, 0, out->device) && col_id(&q, 1, out->person) &&
                 col_id(&q, 5, out->token) && col_id(&q, 6, out->token_pending);
     stmt_reset(&q);

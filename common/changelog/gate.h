@@ -28,6 +28,7 @@ struct gate { /* a row of device_key */
     uint64_t verdict_last;
     uint64_t verdict_seen;
     int64_t complete_ms;
+    unsigned mask; /* roles in force at the last answer */
 };
 
 /* ERR_NOT_FOUND: no such device. */

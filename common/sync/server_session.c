@@ -192,6 +192,15 @@ static void make_answer(struct server_session *s, const struct store *st, const 
     memcpy(s->answer.token, g->token_pending, sizeof s->answer.token);
 }
 
+/* A first download that was cut has cursors, but not yet what they were made under. */
+static void complete_hello(struct hello *hello, const struct gate *g)
+{
+    if (hello->mask == 0) {
+        hello->mask = g->mask;
+        hello->cursors_under = hello->catalogue;
+    }
+}
+
 static struct err judge_hello(struct server_session *s, struct store *st)
 {
     struct gate g = {.number = 0};
@@ -217,6 +226,7 @@ static struct err judge_hello(struct server_session *s, struct store *st)
         s->answer.status = (uint8_t)status;
     }
     if (err.code == ERR_OK && status == ANSWER_OK) {
+        complete_hello(&s->request.hello, &g);
         err = judge_pushes(s, st, &g);
     }
     if (err.code == ERR_OK) {

@@ -125,7 +125,6 @@ static void receive(struct pretend *p, const struct message *m)
         p->answer = m->answer;
         memcpy(p->token, m->answer.token, 16);
         p->epoch = m->answer.epoch;
-        p->mask = m->answer.mask;
         p->clocks.seen_ms = m->answer.server_ms;
         break;
     case MESSAGE_VERDICTS:
@@ -156,6 +155,7 @@ static void receive(struct pretend *p, const struct message *m)
         break;
     case MESSAGE_END:
         p->ended = true;
+        p->mask = p->answer.mask; /* as a device that lost a download's end doesn't */
         break;
     case MESSAGE_DIGEST:
         break;

@@ -78,6 +78,7 @@ static void cuts_lose_nothing(void **state)
     struct firm *f = *state;
     struct pretend ann;
     size_t got = 0;
+    size_t products = 0;
     pretend_enrol(&ann, f, f->ann, 1);
     add_visits(f, f->customer, VISITS);
     ann.cut_after = 1;
@@ -89,12 +90,14 @@ static void cuts_lose_nothing(void **state)
         assert_int_equal(firm_put(f, TABLE_customer, f->customer, &city, 1).code, ERR_OK);
         pretend_sync(&ann);
         got += visits_in(&ann);
+        products += pretend_row(&ann, TABLE_product, f->product, NULL) != NULL;
         const struct value *v =
             pretend_value(&ann, TABLE_customer, f->customer, COLUMN_customer_city);
         last_city = last_city || (v != NULL && bytes_equal(v->b, bytes_text("city 12")));
     }
     assert_true(ann.ended);
     assert_int_equal(got, VISITS);
+    assert_int_equal(products, 1); /* a scope that is complete stays so */
     assert_true(last_city);
     pretend_free(&ann);
 }
