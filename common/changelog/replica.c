@@ -4,6 +4,7 @@
 #include "common/base/hlc.h"
 #include "common/base/uuid.h"
 #include "common/changelog/capture.h"
+#include "common/changelog/freeze.h"
 #include "common/changelog/outbox.h"
 
 #define OLD_VALUES_MAX ((size_t)2 * ROW_BYTES_MAX)
@@ -90,6 +91,8 @@ static struct err clock_read(struct replica *r)
     return err.code == ERR_NOT_FOUND ? err_ok() : err;
 }
 
+/* What was captured under the older catalogue is frozen under it: its bytes never change, and new
+ * columns are still empty. */
 static struct err upgrade(struct replica *r)
 {
     static const char sql[] = "UPDATE device_state SET catalogue = ?1";
@@ -99,6 +102,9 @@ static struct err upgrade(struct replica *r)
         return err;
     }
     err = catalogue_create(r->db, false);
+    if (err.code == ERR_OK) {
+        err = freeze_all(r);
+    }
     if (err.code == ERR_OK) {
         err = capture_create(r->db);
     }

@@ -9,6 +9,7 @@
 #include "common/changelog/capture.h"
 #include "common/changelog/outbox.h"
 #include "tests/support/device.h"
+#include "tests/support/scratch.h"
 
 #define ID1 "x'01010101010101010101010101010101'"
 #define ID2 "x'02020202020202020202020202020202'"
@@ -182,6 +183,32 @@ static void human_numbers_carry_the_device(void **state)
     OK(replica_end(&d->r, err_ok()));
 }
 
+/* A file of an older program: its work is frozen under the catalogue it was captured with. */
+static void an_older_file_is_brought_up(void **state)
+{
+    struct device *d = *state;
+    char path[128];
+    struct scratch scratch;
+    struct device old;
+    scratch_init(&scratch);
+    device_init(&old, 1, scratch_path(&scratch, "replica.db", path));
+    device_run(&old, "test", "INSERT INTO memo (id, title) VALUES (" ID1 ", 'a')");
+    OK(db_exec(old.db, "UPDATE device_state SET catalogue = catalogue - 1;"
+                       "DROP TRIGGER lw_insert_memo"));
+    device_reopen(&old, path);
+    assert_int_equal(device_int(&old, "SELECT count(*) FROM sent"), 1);
+    assert_int_equal(device_int(&old, "SELECT catalogue FROM device_state"), CATALOGUE_VERSION);
+    device_run(&old, "test", "INSERT INTO memo (id, title) VALUES (" ID2 ", 'b')");
+    assert_int_equal(device_int(&old, "SELECT count(*) FROM outbox"), 2);
+    device_release(&old);
+    scratch_release(&scratch);
+
+    struct replica newer;
+    struct host host = fake_host_as_host(&d->machine);
+    OK(db_exec(d->db, "UPDATE device_state SET catalogue = catalogue + 1"));
+    assert_int_equal(replica_open(&newer, d->db, &host).code, ERR_VERSION);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +220,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(stamps_only_rise, setup, teardown),
         cmocka_unit_test_setup_teardown(the_index_follows_the_table, setup, teardown),
         cmocka_unit_test_setup_teardown(human_numbers_carry_the_device, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_older_file_is_brought_up, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
