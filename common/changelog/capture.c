@@ -40,6 +40,13 @@ static void answer_bool(struct db_call *call, bool yes)
     call->answer = value_int(yes ? 1 : 0);
 }
 
+/* Asked before anything else, so that a server row costs no look at its columns. */
+static void on_captures(struct db_call *call)
+{
+    const struct replica *r = call->context;
+    answer_bool(call, !r->applying);
+}
+
 static void on_inserted(struct db_call *call)
 {
     struct replica *r = call->context;
@@ -196,13 +203,10 @@ struct err capture_define(struct replica *r)
         int args;
         db_function function;
     } functions[] = {
-        {"lw_inserted", 0, on_inserted},
-        {"lw_changed", -1, on_changed},
-        {"lw_removed", -1, on_removed},
-        {"lw_cols", 0, on_cols},
-        {"lw_old", 0, on_old},
-        {"lw_key", 0, on_key},
-        {"lw_tx", 0, on_tx},
+        {"lw_captures", 0, on_captures}, {"lw_inserted", 0, on_inserted},
+        {"lw_changed", -1, on_changed},  {"lw_removed", -1, on_removed},
+        {"lw_cols", 0, on_cols},         {"lw_old", 0, on_old},
+        {"lw_key", 0, on_key},           {"lw_tx", 0, on_tx},
         {"lw_clock", 1, on_clock},
     };
     struct err err = err_ok();
@@ -245,14 +249,16 @@ static void put_triggers(struct buf *sql, const struct table *t)
     for (size_t i = 0; i < t->column_count; i++) {
         buf_printf(sql, "%s%s", i == 0 ? "" : ", ", t->columns[i].name);
     }
-    buf_printf(sql, " ON %s WHEN lw_changed(%u", t->name, t->number);
+    buf_printf(sql, " ON %s WHEN lw_captures() AND lw_changed(%u", t->name, t->number);
     for (size_t i = 0; i < t->column_count; i++) {
         buf_printf(sql, ", OLD.%s, NEW.%s", t->columns[i].name, t->columns[i].name);
     }
     buf_put_text(sql, ")");
     put_entry(sql, t, "OLD", CHANGE_UPDATE, "coalesce(OLD._seq, 0)", "lw_cols()", "lw_old()");
 
-    buf_printf(sql, "CREATE TRIGGER lw_delete_%s AFTER DELETE ON %s WHEN lw_removed(%u, OLD._scope",
+    buf_printf(sql,
+               "CREATE TRIGGER lw_delete_%s AFTER DELETE ON %s WHEN lw_captures()"
+               " AND lw_removed(%u, OLD._scope",
                t->name, t->name, t->number);
     for (size_t i = 0; i < t->column_count; i++) {
         buf_printf(sql, ", OLD.%s", t->columns[i].name);

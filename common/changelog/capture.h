@@ -5,9 +5,9 @@
  * nothing but its rows, and whoever writes the file without these functions (the sqlite3 shell)
  * fails with "no such function" instead of changing something unlogged.
  *
- *   insert:  WHEN lw_inserted()           an insert logs no values, the row has them
- *   update:  WHEN lw_changed(t, o, n, …)  what changed, and the old values; nothing changed: silent
- *   delete:  WHEN lw_removed(t, scope, o, …)
+ *   insert:  WHEN lw_inserted()   an insert logs no values, the row has them
+ *   update:  WHEN lw_captures() AND lw_changed(t, o, n, …)   keeps what changed; nothing: silent
+ *   delete:  WHEN lw_captures() AND lw_removed(t, scope, o, …)
  *   VALUES (lw_tx(), …, lw_cols(), …, lw_old(), lw_clock(0), …)
  *
  * `old` of an update: the old values of `cols` by rising number, one CBOR item after the other. Of

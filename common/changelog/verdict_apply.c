@@ -238,12 +238,14 @@ static struct err lay_verdict_row(struct judging *j, const struct verdict_row *r
 }
 
 /* Later edits that aren't frozen yet were made by somebody who saw what this transaction wrote. */
-static struct err rebase_later(struct judging *j, const struct verdict_row *row, int64_t frozen)
+static struct err rebase_later(struct judging *j, const struct verdict_row *row)
 {
     struct replica *r = j->a->r;
-    struct err err = err_ok();
-    for (const struct outbox_entry *e = outbox_of_row(r, row->table, row->id);
-         e != NULL && err.code == ERR_OK; e = outbox_next(r, e)) {
+    int64_t frozen = 0;
+    const struct outbox_entry *e = outbox_of_row(r, row->table, row->id);
+    struct err err =
+        e == NULL ? err_ok() : db_one_int(r->db, "SELECT coalesce(max(tx), 0) FROM sent", &frozen);
+    for (; e != NULL && err.code == ERR_OK; e = outbox_next(r, e)) {
         if (e->tx > frozen && e->base < row->seq) {
             err = outbox_rebase(r, e, row->seq);
         }
@@ -268,7 +270,6 @@ static struct err drop_untold(struct judging *j, const struct outbox_entry *e)
 static struct err accept(struct judging *j)
 {
     struct replica *r = j->a->r;
-    int64_t frozen = 0;
     size_t count = 0;
     const struct outbox_entry *e = outbox_from(r, j->tx, &count);
     size_t mine = 0;
@@ -295,11 +296,8 @@ static struct err accept(struct judging *j)
     for (size_t i = 0; i < mine && err.code == ERR_OK && j->verdict->row_count < mine; i++) {
         err = drop_untold(j, &copies[i]);
     }
-    if (err.code == ERR_OK) {
-        err = db_one_int(r->db, "SELECT coalesce(max(tx), 0) FROM sent", &frozen);
-    }
     for (size_t i = 0; i < j->verdict->row_count && err.code == ERR_OK; i++) {
-        err = rebase_later(j, &j->verdict->rows[i], frozen);
+        err = rebase_later(j, &j->verdict->rows[i]);
     }
     return err;
 }
