@@ -2,13 +2,16 @@
  * process for each:
  *
  *     bench_fill HOME insert COUNT [CSV]   a transaction each; the same rows as CSV for the floors
- *     bench_fill HOME update COUNT         another outcome for COUNT visits, a transaction each */
+ *     bench_fill HOME update COUNT         another outcome for COUNT visits, a transaction each
+ *     bench_fill HOME cover 0              as if two backups covered all that was sent so far */
 #include "client/home.h"
+#include "common/changelog/sent.h"
 #include "common/db/db.h"
 #include "tests/bench/stopwatch.h"
 #include "tests/bench/visits.h"
 
-#define CUSTOMERS_MAX 1000
+#define CUSTOMERS_MAX   1000
+#define SCOPES_HELD_MAX 16
 
 struct fill {
     struct home home;
@@ -85,11 +88,31 @@ static void update(struct fill *f, int64_t count)
     }
 }
 
+/* The mark of every scope rises to where its cursor stands. */
+static void cover(struct fill *f)
+{
+    struct cursor marks[SCOPES_HELD_MAX];
+    size_t count = 0;
+    struct stmt st;
+    need(
+        db_use(f->home.db, "SELECT s.kind, s.id FROM cursor c JOIN scope s ON s.no = c.scope", &st),
+        "cursor");
+    while (count < SCOPES_HELD_MAX && db_step_row(&st)) {
+        marks[count] = (struct cursor){.done = INT64_MAX - 1};
+        marks[count].scope.kind = (uint8_t)col_int(&st, 0);
+        count += col_id(&st, 1, marks[count].scope.id) ? 1 : 0;
+    }
+    stmt_reset(&st);
+    need(db_begin(f->home.db, DB_LOCK_WRITE), "begin");
+    need(db_end(f->home.db, sent_covered(&f->home.replica, marks, count)), "sent_covered");
+}
+
 int main(int argc, char **argv)
 {
     struct fill *f = calloc(1, sizeof *f);
     if (f == NULL || argc < 4) {
-        fprintf(stderr, "usage: bench_fill HOME insert COUNT [CSV] | update COUNT\n");
+        fprintf(stderr, "usage: bench_fill HOME insert COUNT [CSV] | update COUNT | cover 0\n");
+        free(f);
         return 2;
     }
     need(home_find(&f->home, argv[1]), "home_find");
@@ -98,8 +121,12 @@ int main(int argc, char **argv)
     if (strcmp(argv[2], "insert") == 0) {
         customers_load(f);
         insert(f, count, argc > 4 ? argv[4] : NULL);
-    } else {
+    } else if (strcmp(argv[2], "cover") == 0) {
+        cover(f);
+    } else if (strcmp(argv[2], "update") == 0) {
         update(f, count);
+    } else {
+        need(err_make(ERR_INVALID, 0, "main"), argv[2]);
     }
     home_close(&f->home);
     free(f);

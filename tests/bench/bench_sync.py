@@ -55,6 +55,7 @@ def timed_sync(device):
     out = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     took = time.monotonic() - start
+    device.cpu = usage.ru_utime + usage.ru_stime
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise SystemExit(f"sync of {device.name} ended with {process.returncode}")
@@ -155,6 +156,26 @@ def watch_first_customer(device, began, seen):
         time.sleep(0.02)
 
 
+def bytes_of(db, where=""):
+    """Bytes of pages in use; pages that SQLite keeps for its next rows aren't counted."""
+    run(["sqlite3", db, "PRAGMA wal_checkpoint(TRUNCATE)"])
+    return int(run(["sqlite3", db, f"SELECT sum(pgsize) FROM dbstat {where}"]).out)
+
+
+def file_size(bench, device, count):
+    """The replica once backups cover what it sent, and the server's table, beside a plain file."""
+    tool("bench_fill", device.home, "cover", 0)
+    plain = bench.firm.dir / "size.db"
+    tool("bench_floor", "write", count, plain)
+    floor = bytes_of(plain) / 1024
+    figure("replica file, acknowledged and covered by backups", bytes_of(device.replica) / 1024, floor,
+           "KiB", "≤ 1.10 ×")
+    of_visits = ("WHERE name IN (SELECT name FROM sqlite_schema WHERE tbl_name = 'visit')"
+                 " OR name = 'visit'")
+    figure("server file, the table and its indexes", bytes_of(bench.firm.data / "store.db", of_visits)
+           / 1024, floor, "KiB", "≤ 1.35 ×")
+
+
 def push_and_pull(bench, count):
     firm = bench.firm
     login = bench.rep()
@@ -170,9 +191,11 @@ def push_and_pull(bench, count):
         raise SystemExit(f"{answer} instead of {count} accepted")
     figure(f"push {count:,} visits until durable", took, write, "s", "≤ 4 ×")
     figure(f"… CPU of the server", cpu_seconds(firm.process.pid) - cpu, write, "s", "≤ 2.5 ×")
-    if "requests" in answer:
-        figure("… requests", answer["requests"], 0, "", "")
+    figure("… CPU of the client", writer.cpu, write, "s", "")
+    figure("… requests", answer["requests"], 0, "", "")
     figure("… peak memory of the client", peak / 1024, 0, "MiB", "")
+    if count <= 10000:
+        file_size(bench, writer, count)
     floor = floor_pull(firm, packed)
     reader = bench.device(login, f"reader{count}")
     seen = []
@@ -181,6 +204,7 @@ def push_and_pull(bench, count):
         thread.start()
     took, peak, answer = timed_sync(reader)
     figure(f"first sync of {count:,} visits", took, floor, "s", "≤ 2.5 ×" if count < 50000 else "≤ 2 ×")
+    figure("… CPU of the client", reader.cpu, floor, "s", "")
     figure("… peak memory", peak / 1024, 0, "MiB", "< 32 MiB")
     if count > 50000:
         seen or seen.append(took)
