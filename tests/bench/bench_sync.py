@@ -156,9 +156,11 @@ def watch_first_customer(device, began, seen):
         time.sleep(0.02)
 
 
-def bytes_of(db, where=""):
-    """Bytes of pages in use; pages that SQLite keeps for its next rows aren't counted."""
+def bytes_of(db, where=None):
+    """Of the file, or of the tables and indexes that `where` says."""
     run(["sqlite3", db, "PRAGMA wal_checkpoint(TRUNCATE)"])
+    if where is None:
+        return db.stat().st_size
     return int(run(["sqlite3", db, f"SELECT sum(pgsize) FROM dbstat {where}"]).out)
 
 

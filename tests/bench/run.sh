@@ -6,8 +6,9 @@ cd "$(dirname "$0")/../.."
 . tests/tools/packages.sh
 # shellcheck disable=SC2086
 install_missing $packages_build $packages_run libcmocka-dev python3 sqlite3 zstd openssl
-cmake --preset release >/dev/null
-cmake --build --preset release -j "$(nproc)" >/dev/null
+mkdir -p build
+{ cmake --preset release && cmake --build --preset release -j "$(nproc)"; } >build/bench.log 2>&1 ||
+    { tail -30 build/bench.log; exit 1; }
 bench=build/release/tests
 
 echo "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), $(nproc) cores, $(. /etc/os-release;
