@@ -213,7 +213,7 @@ static void tidy_inbox(struct history *h, struct world_device *d)
     }
     struct ledger_view view;
     struct complaint why;
-    struct err err = err_ok();
+    struct err err;
     int64_t before = last_transaction(h, d);
     ledger_look(&h->ledger, d->db, &view);
     switch (world_below(&h->world, 4)) {

@@ -94,7 +94,7 @@ enum sync_end { SYNC_FINISHED, SYNC_FAILED, SYNC_CUT };
 
 struct sync_result {
     enum sync_end end;
-    const char *code; /* FAILED */
+    char code[CODE_BYTES_MAX]; /* FAILED: why, else "" */
     struct client_tally tally;
     size_t answer_bytes; /* of the last request */
 };

@@ -171,7 +171,8 @@ struct sync_result device_sync_with(struct world_device *d, const struct fault_p
         struct client_action action = client_session_next(c);
         if (action.kind != CLIENT_REQUEST) {
             result.end = action.kind == CLIENT_DONE ? SYNC_FINISHED : SYNC_FAILED;
-            result.code = action.kind == CLIENT_DONE ? "" : action.code;
+            snprintf(result.code, sizeof result.code, "%s",
+                     action.kind == CLIENT_FAILED && action.code != NULL ? action.code : "");
             break;
         }
         const struct fault_plan *now = request == plan->request ? plan : &undisturbed;
@@ -192,7 +193,7 @@ struct sync_result device_sync(struct world_device *d)
     struct sync_result result = device_sync_with(d, &undisturbed, NULL);
     if (result.end != SYNC_FINISHED) {
         world_fail(d->world, "sync of device %zu fails: %s", (size_t)(d - d->world->devices),
-                   result.code == NULL ? "" : result.code);
+                   result.code);
     }
     return result;
 }

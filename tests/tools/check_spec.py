@@ -21,7 +21,8 @@ def section(spec, title):
 
 def verdict_codes_of_code():
     text = sources("common/changelog")
-    return set(re.findall(r'\brefuse(?:_\w+)?\(\s*&?[\w>.-]+,\s*(?:\w+ \? )?"([a-z_]+)"', text)) | set(
+    return set(re.findall(r'\bcomplaint_fill\(\s*&?[\w>.-]+,\s*"([a-z_]+)"', text)) | set(
+        re.findall(r'\brefuse(?:_\w+)?\(\s*&?[\w>.-]+,\s*(?:\w+ \? )?"([a-z_]+)"', text)) | set(
         re.findall(r'\brefuse\([^;]*?\? "([a-z_]+)" : "[a-z_]+"', text)) | set(
         re.findall(r'\brefuse\([^;]*?\? "[a-z_]+" : "([a-z_]+)"', text))
 
