@@ -26,9 +26,15 @@ void capture_transaction_ended(void *replica, bool committed)
     r->capture.rows = 0;
 }
 
-/* The WHEN of a trigger said yes: one more row of the transaction is about to be logged. */
-static void count_row(struct replica *r)
+/* The WHEN of a trigger said yes: one more row of the transaction is about to be logged. What would
+ * be too much for the server is refused here, before the user is told that it is saved. */
+static void count_row(struct db_call *call)
 {
+    struct replica *r = call->context;
+    if (r->capture.rows == TX_CHANGES_MAX) {
+        call->error = "one transaction can change at most 10,000 rows: split it";
+        return;
+    }
     if (++r->capture.rows == 1) {
         r->host.now(r->host.context, &r->capture.written);
         r->clock = hlc_next(r->clock, r->capture.written.wall_ms + r->offset_ms);
@@ -51,7 +57,7 @@ static void on_inserted(struct db_call *call)
 {
     struct replica *r = call->context;
     if (!r->applying) {
-        count_row(r);
+        count_row(call);
     }
     answer_bool(call, !r->applying);
 }
@@ -89,7 +95,7 @@ static void on_changed(struct db_call *call)
         }
     }
     if (r->capture.cols != 0) {
-        count_row(r);
+        count_row(call);
     }
     answer_bool(call, r->capture.cols != 0);
 }
@@ -110,7 +116,7 @@ static void on_removed(struct db_call *call)
         }
     }
     if (t != NULL) {
-        count_row(r);
+        count_row(call);
     }
     answer_bool(call, t != NULL);
 }

@@ -98,6 +98,22 @@ static void server_rows_are_silent(void **state)
     assert_int_equal(device_int(d, "SELECT count(*) FROM outbox"), 0);
 }
 
+/* More would be saved here and never be taken by the server. */
+static void a_transaction_is_bounded(void **state)
+{
+    struct device *d = *state;
+    static const char many[] = "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n"
+                               " WHERE i < 10001) INSERT INTO memo (id, title)"
+                               " SELECT CAST(printf('%016d', i) AS BLOB), 'm' FROM n";
+    OK(replica_begin(&d->r, "test"));
+    struct err err = db_exec(d->db, many);
+    assert_int_not_equal(err.code, ERR_OK);
+    assert_non_null(strstr(db_message(d->db), "10,000"));
+    assert_int_equal(replica_end(&d->r, err).code, err.code);
+    assert_int_equal(device_int(d, "SELECT count(*) FROM memo"), 0);
+    device_run(d, "test", "INSERT INTO memo (id, title) VALUES (" ID2 ", 'b')");
+}
+
 static void rollback_forgets_the_number(void **state)
 {
     struct device *d = *state;
@@ -216,6 +232,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(server_rows_are_silent, setup, teardown),
         cmocka_unit_test_setup_teardown(rollback_forgets_the_number, setup, teardown),
         cmocka_unit_test_setup_teardown(keys_are_never_reused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_transaction_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(an_id_is_for_life, setup, teardown),
         cmocka_unit_test_setup_teardown(stamps_only_rise, setup, teardown),
         cmocka_unit_test_setup_teardown(the_index_follows_the_table, setup, teardown),
