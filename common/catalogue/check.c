@@ -26,9 +26,12 @@ static bool complain(const struct column *c, const char *code, const char *detai
 static bool check_range(const struct column *c, int64_t i, int64_t min, int64_t max,
                         struct complaint *why)
 {
+    if (i >= min && i <= max) {
+        return true;
+    }
     char detail[64];
     snprintf(detail, sizeof detail, "%" PRId64 "..%" PRId64, min, max);
-    return (i >= min && i <= max) || complain(c, "out_of_range", detail, why);
+    return complain(c, "out_of_range", detail, why);
 }
 
 /* One line for TEXT; NOTE may break lines. Other control characters only harm who reads them. */
@@ -46,9 +49,12 @@ static bool has_control(struct bytes text, bool lines)
 
 static bool check_size(const struct column *c, size_t size, struct complaint *why)
 {
+    if (c->limit == 0 || size <= c->limit) {
+        return true;
+    }
     char detail[24];
     snprintf(detail, sizeof detail, "%" PRIu32, c->limit);
-    return c->limit == 0 || size <= c->limit || complain(c, "too_long", detail, why);
+    return complain(c, "too_long", detail, why);
 }
 
 static bool check_text(const struct column *c, struct bytes text, struct complaint *why)

@@ -145,7 +145,7 @@ static void bench_open(struct bench *b)
                                       .currency = bytes_text("CNY"),
                                       .tz = bytes_text("Asia/Shanghai"),
                                       .locale = bytes_text("zh")};
-    scratch_init(&b->scratch);
+    scratch_init_on_disk(&b->scratch);
     fake_host_init(&b->clock, 1, NOW_MS);
     b->host = fake_host_as_host(&b->clock);
     arena_init(&b->arena, (size_t)256 * 1024 * 1024);

@@ -107,7 +107,7 @@ static void compare(const char *what, bool normal, int count, bool each, const c
     struct side replica = {0};
     double plain_s = 1e9;
     double replica_s = 1e9;
-    scratch_init(&scratch);
+    scratch_init_on_disk(&scratch);
     fake_host_init(&clock, 1, NOW_MS);
     plain.db = fresh(&scratch, "plain.db", normal);
     need(plain_create(plain.db), "plain_create");

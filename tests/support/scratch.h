@@ -9,6 +9,8 @@ struct scratch {
 };
 
 void scratch_init(struct scratch *s);
+/* Where fsync costs what it costs: $TMPDIR, else /var/tmp. For benches. */
+void scratch_init_on_disk(struct scratch *s);
 void scratch_release(struct scratch *s);
 /* The path of a file in it; valid until the next call with the same `path`. */
 const char *scratch_path(const struct scratch *s, const char *name, char path[128]);
