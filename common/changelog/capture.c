@@ -28,11 +28,10 @@ void capture_transaction_ended(void *replica, bool committed)
 
 /* The WHEN of a trigger said yes: one more row of the transaction is about to be logged. What would
  * be too much for the server is refused here, before the user is told that it is saved. */
-static void count_row(struct db_call *call)
+static void count_row(struct replica *r, const char **error)
 {
-    struct replica *r = call->context;
     if (r->capture.rows == TX_CHANGES_MAX) {
-        call->error = "one transaction can change at most 10,000 rows: split it";
+        *error = "one transaction can change at most 10,000 rows: split it";
         return;
     }
     if (++r->capture.rows == 1) {
@@ -50,15 +49,6 @@ static void answer_bool(struct db_call *call, bool yes)
 static void on_captures(struct db_call *call)
 {
     const struct replica *r = call->context;
-    answer_bool(call, !r->applying);
-}
-
-static void on_inserted(struct db_call *call)
-{
-    struct replica *r = call->context;
-    if (!r->applying) {
-        count_row(call);
-    }
     answer_bool(call, !r->applying);
 }
 
@@ -95,7 +85,7 @@ static void on_changed(struct db_call *call)
         }
     }
     if (r->capture.cols != 0) {
-        count_row(call);
+        count_row(r, &call->error);
     }
     answer_bool(call, r->capture.cols != 0);
 }
@@ -116,7 +106,7 @@ static void on_removed(struct db_call *call)
         }
     }
     if (t != NULL) {
-        count_row(call);
+        count_row(r, &call->error);
     }
     answer_bool(call, t != NULL);
 }
@@ -202,22 +192,51 @@ static void on_clock(struct db_call *call)
     }
 }
 
+/* lw_inserted: what the row's entry in the outbox says beside the row itself. */
+static bool on_inserted(void *context, struct value values[DB_TABLE_COLUMNS_MAX],
+                        const char **error)
+{
+    struct replica *r = context;
+    if (r->applying) {
+        return false;
+    }
+    if (!find_tx(r)) {
+        *error = "the outbox's last key can't be read";
+        return false;
+    }
+    count_row(r, error);
+    values[0] = value_int(r->capture.tx + r->capture.rows - 1);
+    values[1] = value_int(r->capture.tx);
+    for (int part = PART_STAMP; part <= PART_INTENT; part++) {
+        values[2 + part] =
+            r->capture.rows == 1 ? clock_part(r, (enum clock_part)part) : value_null();
+    }
+    return true;
+}
+
 struct err capture_define(struct replica *r)
 {
+    static const char columns[] = "key, tx, stamp, wall, mono, boot, seen, intent";
     static const struct {
         const char *name;
         int args;
         db_function function;
     } functions[] = {
-        {"lw_captures", 0, on_captures}, {"lw_inserted", 0, on_inserted},
-        {"lw_changed", -1, on_changed},  {"lw_removed", -1, on_removed},
-        {"lw_cols", 0, on_cols},         {"lw_old", 0, on_old},
-        {"lw_key", 0, on_key},           {"lw_tx", 0, on_tx},
+        {"lw_captures", 0, on_captures},
+        {"lw_changed", -1, on_changed},
+        {"lw_removed", -1, on_removed},
+        {"lw_cols", 0, on_cols},
+        {"lw_old", 0, on_old},
+        {"lw_key", 0, on_key},
+        {"lw_tx", 0, on_tx},
         {"lw_clock", 1, on_clock},
     };
     struct err err = err_ok();
     for (size_t i = 0; i < count_of(functions) && err.code == ERR_OK; i++) {
         err = db_define(r->db, functions[i].name, functions[i].args, functions[i].function, r);
+    }
+    if (err.code == ERR_OK) {
+        err = db_define_table(r->db, "lw_inserted", columns, on_inserted, r);
     }
     if (err.code == ERR_OK) {
         db_on_transaction_end(r->db, capture_transaction_ended, r);
@@ -247,9 +266,12 @@ static void put_drop(struct buf *sql, const struct table *t)
 
 static void put_triggers(struct buf *sql, const struct table *t)
 {
-    buf_printf(sql, "CREATE TRIGGER lw_insert_%s AFTER INSERT ON %s WHEN lw_inserted()", t->name,
-               t->name);
-    put_entry(sql, t, "NEW", CHANGE_INSERT, "0", "0", "NULL");
+    buf_printf(sql,
+               "CREATE TRIGGER lw_insert_%s AFTER INSERT ON %s BEGIN"
+               " INSERT INTO outbox (key, tx, tbl, row, op, cols, base, stamp, wall, mono, boot,"
+               " seen, intent) SELECT key, tx, %u, NEW.id, %d, 0, 0, stamp, wall, mono, boot,"
+               " seen, intent FROM lw_inserted; END;\n",
+               t->name, t->name, t->number, (int)CHANGE_INSERT);
 
     buf_printf(sql, "CREATE TRIGGER lw_update_%s AFTER UPDATE OF ", t->name);
     for (size_t i = 0; i < t->column_count; i++) {

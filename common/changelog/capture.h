@@ -1,11 +1,12 @@
 /* Capture: triggers, composed from the catalogue, that write one outbox row for each changed row.
  *
  * A trigger asks first (in its WHEN) a function of ours that knows whether rows of the server are
- * being applied just now, and that keeps what the trigger's INSERT then fetches. So a table holds
- * nothing but its rows, and whoever writes the file without these functions (the sqlite3 shell)
- * fails with "no such function" instead of changing something unlogged.
+ * being applied just now, and that keeps what the trigger's INSERT then fetches. An insert's reads
+ * a table of ours instead, which is far cheaper (see sqlite_table.c). So a table holds nothing but
+ * its rows, and whoever writes the file without these (the sqlite3 shell) fails with "no such
+ * function" or "no such table" instead of changing something unlogged.
  *
- *   insert:  WHEN lw_inserted()   an insert logs no values, the row has them
+ *   insert:  SELECT … FROM lw_inserted   an insert logs no values, the row has them
  *   update:  WHEN lw_captures() AND lw_changed(t, o, n, …)   keeps what changed; nothing: silent
  *   delete:  WHEN lw_captures() AND lw_removed(t, scope, o, …)
  *   VALUES (lw_tx(), …, lw_cols(), …, lw_old(), lw_clock(0), …)

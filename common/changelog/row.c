@@ -85,8 +85,10 @@ struct err row_insert(struct db *db, const struct table *t, const uint8_t id[16]
     if (err.code != ERR_OK) {
         return err;
     }
+    /* OR FAIL: what a failing insert has done stays until the transaction is rolled back, as it
+     * then always is; so SQLite needn't copy each page it touches, which took more than the row. */
     struct sqltext sql;
-    sqltext_begin(&sql, "INSERT INTO ");
+    sqltext_begin(&sql, "INSERT OR FAIL INTO ");
     sqltext_put(&sql, t->name);
     sqltext_put(&sql, " (id");
     for (size_t i = 0; i < count; i++) {

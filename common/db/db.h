@@ -106,6 +106,17 @@ struct db_call {
 typedef void (*db_function)(struct db_call *call);
 MUST_USE struct err db_define(struct db *db, const char *name, int arg_count /* -1: any */,
                               db_function function, void *context);
+
+/* A table of one row or none, for triggers to read: `columns` as in CREATE TABLE, without types.
+ * `row` fills `values`, which stay as they are until the statement goes on, and says whether
+ * there is a row; `*error`, a literal, fails the statement. Unlike a call it doesn't make SQLite
+ * keep what an undoing of the statement alone would need. */
+#define DB_TABLE_COLUMNS_MAX 16
+typedef bool (*db_row)(void *context, struct value values[DB_TABLE_COLUMNS_MAX],
+                       const char **error);
+MUST_USE struct err db_define_table(struct db *db, const char *name, const char *columns,
+                                    db_row row, void *context);
+
 /* Called after a transaction ended, however it ended; for what a connection remembers per
  * transaction. One per connection. */
 void db_on_transaction_end(struct db *db, void (*ended)(void *context, bool committed),

@@ -1,6 +1,6 @@
 /* What the files of the SQLite driver share; nobody else includes it. sqlite.c opens, ends and
- * names errors; sqlite_stmt.c keeps statements; sqlite_function.c lets SQL call us;
- * sqlite_guard.c lets people's SQL only read. */
+ * names errors; sqlite_stmt.c keeps statements; sqlite_function.c and
+ * sqlite_table.c let SQL call us and read from us; sqlite_guard.c lets people's SQL only read. */
 #ifndef COMMON_DB_SQLITE_DRIVER_H
 #define COMMON_DB_SQLITE_DRIVER_H
 
@@ -37,14 +37,17 @@ struct guard_state {
     int limits[SQLITE_LIMIT_WORKER_THREADS + 1]; /* as they were */
 };
 
-/* A function defined by db_define; the list is walked by the guard and freed by db_close. */
+/* A function defined by db_define or a table by db_define_table; the list is walked by the guard
+ * and freed by db_close. */
 struct defined {
     struct defined *next;
     struct db *db;
-    db_function function;
+    db_function function; /* NULL: a table */
+    db_row row;
     void *context;
     struct buf scratch;
     char name[32];
+    char columns[160]; /* of a table: its CREATE TABLE */
 };
 
 struct db {
@@ -73,7 +76,10 @@ struct err sqlite_failed(struct db *db, int rc, const char *where);
 void sqlite_settle(struct db *db);
 void statements_init(struct db *db);
 void statements_release(struct db *db);
-/* SQLite's value as ours, borrowed. */
+/* SQLite's value as ours, borrowed; ours as SQLite's, copied. */
 struct value sqlite_value_of(sqlite3_value *v);
+void sqlite_answer(sqlite3_context *to, const struct value *answer);
+/* In the list of `db`, which frees it; NULL without memory. */
+struct defined *sqlite_defined_new(struct db *db, const char *name, void *context);
 
 #endif

@@ -7,7 +7,7 @@
 #define ARGS_MAX         127 /* SQLite's own limit */
 #define ANSWER_BYTES_MAX ((size_t)16 * 1024 * 1024)
 
-static void give(sqlite3_context *to, const struct value *answer)
+void sqlite_answer(sqlite3_context *to, const struct value *answer)
 {
     switch (answer->kind) {
     case VALUE_NULL:
@@ -47,24 +47,33 @@ static void on_call(sqlite3_context *to, int count, sqlite3_value **args)
     } else if (d->scratch.bad) {
         sqlite3_result_error_nomem(to);
     } else {
-        give(to, &call.answer);
+        sqlite_answer(to, &call.answer);
     }
 }
 
-struct err db_define(struct db *db, const char *name, int arg_count, db_function function,
-                     void *context)
+struct defined *sqlite_defined_new(struct db *db, const char *name, void *context)
 {
     struct defined *d = calloc(1, sizeof *d);
     if (d == NULL) {
-        return err_make(ERR_NOMEM, 0, "db_define");
+        return NULL;
     }
     d->db = db;
-    d->function = function;
     d->context = context;
     buf_init(&d->scratch, ANSWER_BYTES_MAX);
     snprintf(d->name, sizeof d->name, "%s", name);
     d->next = db->defined;
     db->defined = d; /* an earlier one of the name stays in the list, unused, until db_close */
+    return d;
+}
+
+struct err db_define(struct db *db, const char *name, int arg_count, db_function function,
+                     void *context)
+{
+    struct defined *d = sqlite_defined_new(db, name, context);
+    if (d == NULL) {
+        return err_make(ERR_NOMEM, 0, "db_define");
+    }
+    d->function = function;
     int rc = sqlite3_create_function_v2(db->handle, name, arg_count, SQLITE_UTF8 | SQLITE_INNOCUOUS,
                                         d, on_call, NULL, NULL, NULL);
     return rc == SQLITE_OK ? err_ok() : sqlite_failed(db, rc, "db_define");

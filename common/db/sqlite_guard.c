@@ -24,6 +24,16 @@ static const struct {
 static const char *const functions_denied[] = {"load_extension", "readfile", "writefile", "edit",
                                                "fts3_tokenizer"};
 
+/* Ours are for triggers: they remember things. */
+static bool is_ours(const struct db *db, const char *name)
+{
+    const struct defined *d = db->defined;
+    while (d != NULL && strcasecmp(name, d->name) != 0) {
+        d = d->next;
+    }
+    return d != NULL;
+}
+
 static int may_call(const struct db *db, const char *name)
 {
     for (size_t i = 0; i < count_of(functions_denied); i++) {
@@ -31,24 +41,25 @@ static int may_call(const struct db *db, const char *name)
             return SQLITE_DENY;
         }
     }
-    for (const struct defined *d = db->defined; d != NULL; d = d->next) {
-        if (strcasecmp(name, d->name) == 0) {
-            return SQLITE_DENY; /* ours are for triggers: they remember things */
-        }
-    }
-    return SQLITE_OK;
+    return is_ours(db, name) ? SQLITE_DENY : SQLITE_OK;
 }
 
-static int may_read(struct guard_state *g, const char *table)
+static int hide(struct guard_state *g, const char *table)
 {
+    g->hid_table = true;
+    snprintf(g->table, sizeof g->table, "%s", table);
+    return SQLITE_DENY;
+}
+
+static int may_read(struct db *db, const char *table)
+{
+    struct guard_state *g = &db->guard;
     for (const char *const *name = g->rules.denied; name != NULL && *name != NULL; name++) {
         if (strcasecmp(table, *name) == 0) {
-            g->hid_table = true;
-            snprintf(g->table, sizeof g->table, "%s", table);
-            return SQLITE_DENY;
+            return hide(g, table);
         }
     }
-    return SQLITE_OK;
+    return is_ours(db, table) ? hide(g, table) : SQLITE_OK;
 }
 
 static int on_question(void *context, int action, const char *a, const char *b, const char *base,
@@ -62,7 +73,7 @@ static int on_question(void *context, int action, const char *a, const char *b, 
     case SQLITE_RECURSIVE:
         return SQLITE_OK;
     case SQLITE_READ:
-        return may_read(&db->guard, a);
+        return may_read(db, a);
     case SQLITE_FUNCTION:
         return may_call(db, b);
     default: /* writes, PRAGMA, ATTACH, transactions, temp tables, and what SQLite may yet add */
