@@ -462,6 +462,34 @@ static void test_functions_work_in_triggers(void **state)
     assert_string_equal(db_message(f->db), "shout takes a text");
 }
 
+/* Counts its readers; from the fourth on it has no row, from the fifth on it fails. */
+static bool count_reader(void *context, struct value values[DB_TABLE_COLUMNS_MAX],
+                         const char **error)
+{
+    int *reads = context;
+    ++*reads;
+    values[0] = value_int(*reads);
+    values[1] = value_text(bytes_text("read"));
+    *error = *reads > 4 ? "nobody may read on" : NULL;
+    return *reads < 4;
+}
+
+static void test_tables_of_ours_work_in_triggers(void **state)
+{
+    struct fixture *f = *state;
+    int reads = 0;
+    assert_ok(f->db, db_define_table(f->db, "reader", "no, what", count_reader, &reads));
+    must(f->db, "CREATE TABLE t (x TEXT); CREATE TABLE log (x TEXT, no INTEGER, what TEXT);"
+                "CREATE TRIGGER t_in AFTER INSERT ON t BEGIN"
+                " INSERT INTO log SELECT new.x, no, what FROM reader; END");
+    must(f->db, "INSERT INTO t VALUES ('a'), ('b'), ('c'), ('d')");
+    assert_int_equal(reads, 4);
+    assert_int_equal(one(f->db, "SELECT count(*) FROM log WHERE what = 'read'"), 3);
+    assert_int_equal(one(f->db, "SELECT no FROM log WHERE x = 'c'"), 3);
+    assert_int_equal(db_exec(f->db, "INSERT INTO t VALUES ('e')").code, ERR_INVALID);
+    assert_string_equal(db_message(f->db), "nobody may read on");
+}
+
 /* ---- SQL that people type ---- */
 
 static int64_t now_ms(void)
@@ -511,6 +539,8 @@ static void test_guard(void **state)
         {"load_extension", "SELECT load_extension('x')", ERR_INVALID},
         {"a tokenizer's address", "SELECT fts3_tokenizer('simple')", ERR_INVALID},
         {"our own functions", "SELECT shout('x')", ERR_INVALID},
+        {"our own tables", "SELECT no FROM reader", ERR_INVALID},
+        {"our own tables, counted", "SELECT count(*) FROM READER", ERR_INVALID},
         {"a table that's secret", "SELECT * FROM password", ERR_INVALID},
         {"counted", "SELECT count(*) FROM \"PASSWORD\"", ERR_INVALID},
         {"inside", "SELECT name FROM t WHERE name IN (SELECT hash FROM password)", ERR_INVALID},
@@ -529,6 +559,7 @@ static void test_guard(void **state)
     struct fixture *f = *state;
     int calls = 0;
     assert_ok(f->db, db_define(f->db, "shout", 1, shout, &calls));
+    assert_ok(f->db, db_define_table(f->db, "reader", "no, what", count_reader, &calls));
     must(f->db, "CREATE TABLE t (name TEXT); INSERT INTO t VALUES ('a');"
                 "CREATE TABLE password (hash TEXT); INSERT INTO password VALUES ('h');"
                 "CREATE TABLE big (x);"
@@ -585,6 +616,7 @@ int main(void)
         T(test_end_keeps_the_first_error),
         T(test_transaction_ends_are_told),
         T(test_functions_work_in_triggers),
+        T(test_tables_of_ours_work_in_triggers),
         T(test_guard),
         T(test_guard_deadline),
 #undef T
