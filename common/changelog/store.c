@@ -15,8 +15,8 @@ void store_forget(struct store *st)
     }
     if (cache->authors != NULL) {
         memset(cache->authors, 0, cache->author_room * sizeof *cache->authors);
-        cache->log_no = 0;
     }
+    cache->log_no = 0; /* others append too, before any author was asked for */
 }
 
 void store_refresh(struct store *st)

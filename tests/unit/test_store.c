@@ -88,6 +88,23 @@ static void numbers_of_a_scope_rise(void **state)
     assert_int_equal(firm_count(f, "SELECT count(*) FROM customer WHERE no LIKE 'C-%'"), 2);
 }
 
+/* An administrator's command writes beside a running server; both number the change log. */
+static void two_connections_write_in_turn(void **state)
+{
+    struct firm *f = *state;
+    struct firm other = *f;
+    uint8_t id[16];
+    const struct db_options options = {.mode = DB_WRITE, .busy_timeout_ms = 1000};
+    struct host host = fake_host_as_host(&f->host);
+    assert_int_equal(db_open(&other.db, f->path, &options).code, ERR_OK);
+    assert_int_equal(store_open(&other.store, other.db, &host, true).code, ERR_OK);
+    assert_int_equal(firm_person(&other, "cao", "rep", NULL, id).code, ERR_OK);
+    assert_int_equal(firm_person(f, "dai", "rep", NULL, id).code, ERR_OK);
+    assert_int_equal(firm_person(&other, "eve", "rep", NULL, id).code, ERR_OK);
+    store_close(&other.store);
+    db_close(other.db);
+}
+
 static void a_code_is_taken_once(void **state)
 {
     struct firm *f = *state;
@@ -130,6 +147,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(logins_are_unique, set_up, tear_down),
         cmocka_unit_test_setup_teardown(values_and_references_are_checked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(numbers_of_a_scope_rise, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(two_connections_write_in_turn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_code_is_taken_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_revoked_device_is_known_as_such, set_up, tear_down)};
     return cmocka_run_group_tests(tests, NULL, NULL);
