@@ -82,8 +82,10 @@ static void close_item(struct cbor_scan *scan)
 static enum wire_error scan_item(struct cbor_scan *scan, struct bytes in)
 {
     struct cbor_head head;
-    const uint8_t *at = in.at == NULL ? NULL : in.at + scan->size;
-    struct bytes rest = bytes_of(at, in.size - scan->size);
+    if (in.size == scan->size) {
+        return WIRE_MORE;
+    }
+    struct bytes rest = bytes_of(in.at + scan->size, in.size - scan->size);
     enum wire_error err = cbor_head_read(rest, &head);
     if (err != WIRE_OK) {
         return err;
