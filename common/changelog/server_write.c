@@ -62,6 +62,25 @@ int64_t server_write_at_ms(const struct server_write *w)
     return w->at_ms;
 }
 
+struct err server_write_savepoint(struct server_write *w, struct server_write_mark *mark)
+{
+    *mark = (struct server_write_mark){
+        .entry = w->entry, .index = w->index, .order_count = w->order_count};
+    return db_savepoint(w->st->db);
+}
+
+struct err server_write_savepoint_end(struct server_write *w, const struct server_write_mark *mark,
+                                      bool keep)
+{
+    if (!keep) { /* the log's entry may have gone with the rest */
+        w->entry = mark->entry;
+        w->index = mark->index;
+        w->order_count = mark->order_count;
+        w->st->cache->log_no = 0;
+    }
+    return db_savepoint_end(w->st->db, keep);
+}
+
 static void work_begin(struct server_write *w, struct work *work)
 {
     const struct version by = {.effective_ms = w->at_ms};

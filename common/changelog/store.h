@@ -57,6 +57,16 @@ MUST_USE struct err server_write_delete(struct server_write *w, const struct tab
 /* Takes a customer and all that hangs on it to another book: new numbers there, departures here. */
 MUST_USE struct err server_write_move(struct server_write *w, const uint8_t customer[16],
                                       const uint8_t to_book[16], int64_t *rows);
+/* Several of these that stand or fall together, inside the write: a database savepoint, and what
+ * the write itself remembers of them. */
+struct server_write_mark {
+    int64_t entry;
+    int64_t index;
+    size_t order_count;
+};
+MUST_USE struct err server_write_savepoint(struct server_write *w, struct server_write_mark *mark);
+MUST_USE struct err server_write_savepoint_end(struct server_write *w,
+                                               const struct server_write_mark *mark, bool keep);
 /* Whether rules across rows hold (prices, totals); then appends the change log. */
 MUST_USE struct err server_write_end(struct server_write *w, struct complaint *why);
 void server_write_cancel(struct server_write *w);

@@ -24,15 +24,18 @@ static int on_connect(sqlite3 *handle, void *context, int count, const char *con
                       sqlite3_vtab **out, char **message)
 {
     struct defined *d = context;
-    struct table *t = sqlite3_malloc64(sizeof *t);
     (void)count, (void)words, (void)message;
+    int rc = sqlite3_declare_vtab(handle, d->columns); /* a guard may refuse it */
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_vtab_config(handle, SQLITE_VTAB_INNOCUOUS);
+    }
+    struct table *t = rc == SQLITE_OK ? sqlite3_malloc64(sizeof *t) : NULL;
     if (t == NULL) {
-        return SQLITE_NOMEM;
+        return rc == SQLITE_OK ? SQLITE_NOMEM : rc;
     }
     *t = (struct table){.defined = d};
     *out = &t->base;
-    int rc = sqlite3_declare_vtab(handle, d->columns);
-    return rc == SQLITE_OK ? sqlite3_vtab_config(handle, SQLITE_VTAB_INNOCUOUS) : rc;
+    return SQLITE_OK;
 }
 
 static int on_disconnect(sqlite3_vtab *table)

@@ -298,12 +298,13 @@ static struct err put_row(struct import *im, const struct csv_row *row, struct c
 struct err import_row(struct import *im, const struct csv_row *row, struct complaint *why)
 {
     arena_clear(&im->arena);
-    struct err err = db_savepoint(im->d->db);
+    struct server_write_mark mark;
+    struct err err = server_write_savepoint(im->write, &mark);
     if (err.code != ERR_OK) {
         return err;
     }
     err = put_row(im, row, why);
-    struct err ended = db_savepoint_end(im->d->db, err.code == ERR_OK);
+    struct err ended = server_write_savepoint_end(im->write, &mark, err.code == ERR_OK);
     return err.code == ERR_OK ? ended : err;
 }
 

@@ -241,7 +241,8 @@ static struct err drop_home(struct undo *u, const uint8_t person[16])
 
 static struct err drop_row(struct undo *u, const struct undo_row *row)
 {
-    struct err err = db_savepoint(u->d->db);
+    struct server_write_mark mark;
+    struct err err = server_write_savepoint(u->edit.write, &mark);
     if (err.code != ERR_OK) {
         return err;
     }
@@ -253,7 +254,7 @@ static struct err drop_row(struct undo *u, const struct undo_row *row)
         err = server_write_delete(u->edit.write, catalogue_table(row->table), row->id, row->seq,
                                   &u->edit.why);
     }
-    struct err ended = db_savepoint_end(u->d->db, err.code == ERR_OK);
+    struct err ended = server_write_savepoint_end(u->edit.write, &mark, err.code == ERR_OK);
     return err.code == ERR_OK ? ended : err;
 }
 

@@ -105,6 +105,34 @@ static void two_connections_write_in_turn(void **state)
     db_close(other.db);
 }
 
+/* The first row of a write makes its entry in the log; undone with that row, it is made again. */
+static void what_is_undone_takes_its_log_along(void **state)
+{
+    struct firm *f = *state;
+    struct server_write *w = NULL;
+    struct server_write_mark mark;
+    struct buf report;
+    int64_t seq = 0;
+    struct cell name = {.column = COLUMN_customer_name, .value = value_text(bytes_text("One"))};
+    const struct table *t = catalogue_table(TABLE_customer);
+    buf_init(&report, 1 << 16);
+    assert_int_equal(db_begin(f->db, DB_LOCK_WRITE).code, ERR_OK);
+    assert_int_equal(server_write_begin(&f->store, NULL, "twice", 1000, &w).code, ERR_OK);
+    for (int keep = 0; keep < 2; keep++) {
+        assert_int_equal(server_write_savepoint(w, &mark).code, ERR_OK);
+        assert_int_equal(
+            server_write_put(w, t, f->customer, &name, 1, -1, &seq, NULL, &f->why).code, ERR_OK);
+        assert_int_equal(server_write_savepoint_end(w, &mark, keep == 1).code, ERR_OK);
+    }
+    assert_int_equal(server_write_end(w, &f->why).code, ERR_OK);
+    assert_int_equal(db_end(f->db, err_ok()).code, ERR_OK);
+    assert_int_equal(firm_count(f, "SELECT count(*) FROM change_row r JOIN change_log l"
+                                   " ON l.no = r.no WHERE l.intent = 'twice'"),
+                     1);
+    assert_int_equal(store_verify(&f->store, &report).code, ERR_OK);
+    buf_release(&report);
+}
+
 static void a_code_is_taken_once(void **state)
 {
     struct firm *f = *state;
@@ -148,6 +176,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(values_and_references_are_checked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(numbers_of_a_scope_rise, set_up, tear_down),
         cmocka_unit_test_setup_teardown(two_connections_write_in_turn, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_undone_takes_its_log_along, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_code_is_taken_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_revoked_device_is_known_as_such, set_up, tear_down)};
     return cmocka_run_group_tests(tests, NULL, NULL);
