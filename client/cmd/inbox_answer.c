@@ -128,7 +128,9 @@ static struct err decide(struct app *app, const uint8_t id[16], const char *choi
 
 /* ---- the four answers ---- */
 
-enum exit_code command_inbox_restore(struct app *app)
+/* `choice`: of the catalogue, for a kept value; an entry of this device's own has `answer`. */
+static enum exit_code settle(struct app *app, const char *choice,
+                             struct err (*answer)(struct replica *r, int64_t id), const char *done)
 {
     enum exit_code code;
     struct target target;
@@ -136,24 +138,19 @@ enum exit_code command_inbox_restore(struct app *app)
     if (!find_target(app, &target, &code)) {
         return code;
     }
-    struct err err = target.kind == TARGET_KEPT
-                         ? decide(app, target.kept, "restored", &why)
-                         : inbox_restore(&app->home.replica, target.entry.id);
-    return finish(app, err, &why, "restored");
+    struct err err = target.kind == TARGET_KEPT ? decide(app, target.kept, choice, &why)
+                                                : answer(&app->home.replica, target.entry.id);
+    return finish(app, err, &why, done);
+}
+
+enum exit_code command_inbox_restore(struct app *app)
+{
+    return settle(app, "restored", inbox_restore, "restored");
 }
 
 enum exit_code command_inbox_discard(struct app *app)
 {
-    enum exit_code code;
-    struct target target;
-    struct complaint why = {0};
-    if (!find_target(app, &target, &code)) {
-        return code;
-    }
-    struct err err = target.kind == TARGET_KEPT
-                         ? decide(app, target.kept, "dismissed", &why)
-                         : inbox_discard(&app->home.replica, target.entry.id);
-    return finish(app, err, &why, "discarded");
+    return settle(app, "dismissed", inbox_discard, "discarded");
 }
 
 static bool find_entry(struct app *app, struct target *target, enum exit_code *code)

@@ -100,19 +100,6 @@ void log_int(struct log_line *line, const char *key, int64_t value)
     put_field(line, key, digits, (size_t)n);
 }
 
-void log_id(struct log_line *line, const char *key, const uint8_t id[16])
-{
-    char text[37];
-    size_t n = 0;
-    for (size_t i = 0; i < 16; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) {
-            text[n++] = '-';
-        }
-        n += (size_t)snprintf(text + n, sizeof text - n, "%02x", id[i]);
-    }
-    put_field(line, key, text, n);
-}
-
 void log_err(struct log_line *line, struct err err)
 {
     if (err.code == ERR_OK) {

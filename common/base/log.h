@@ -29,7 +29,6 @@ void log_begin(struct log_line *line, int64_t wall_ms, const char *event);
 void log_text(struct log_line *line, const char *key, const char *value);
 void log_bytes(struct log_line *line, const char *key, struct bytes value);
 void log_int(struct log_line *line, const char *key, int64_t value);
-void log_id(struct log_line *line, const char *key, const uint8_t id[16]); /* as UUID text */
 /* code, cause and step, as `err=FULL cause=13 where=db_end`; nothing for ERR_OK. */
 void log_err(struct log_line *line, struct err err);
 /* Writes the line at once, so that lines of several threads don't mix. */

@@ -65,10 +65,3 @@ const struct value *cells_find(const struct cells *c, uint8_t column)
     }
     return NULL;
 }
-
-void cells_add_text(struct cells *c, uint8_t column, const char *text)
-{
-    if (text != NULL) {
-        cells_add(c, column, text[0] == 0 ? value_null() : value_text(bytes_text(text)));
-    }
-}

@@ -29,7 +29,5 @@ struct cells {
 };
 void cells_add(struct cells *c, uint8_t column, struct value value);
 const struct value *cells_find(const struct cells *c, uint8_t column); /* NULL: not among them */
-/* Text; NULL adds nothing. */
-void cells_add_text(struct cells *c, uint8_t column, const char *text);
 
 #endif

@@ -26,7 +26,6 @@ struct tls {
     mbedtls_ssl_context ssl;
     struct bytes in; /* cipher bytes not yet read */
     struct buf *out;
-    int cause;
 };
 
 static const char *const alpn[] = {"h2", NULL};
@@ -217,8 +216,7 @@ struct tls *tls_new(struct tls_server *s, struct buf *out)
     }
     t->out = out;
     mbedtls_ssl_init(&t->ssl);
-    t->cause = mbedtls_ssl_setup(&t->ssl, &s->config);
-    if (t->cause != 0) {
+    if (mbedtls_ssl_setup(&t->ssl, &s->config) != 0) {
         tls_free(t);
         return NULL;
     }
@@ -240,9 +238,8 @@ void tls_feed(struct tls *t, struct bytes cipher)
     t->in = cipher;
 }
 
-static enum tls_result result_of(struct tls *t, int rc)
+static enum tls_result result_of(int rc)
 {
-    t->cause = rc;
     switch (rc) {
     case MBEDTLS_ERR_SSL_WANT_READ:
     case MBEDTLS_ERR_SSL_WANT_WRITE:
@@ -259,11 +256,10 @@ enum tls_result tls_handshake(struct tls *t)
 {
     int rc = mbedtls_ssl_handshake(&t->ssl);
     if (rc != 0) {
-        return result_of(t, rc);
+        return result_of(rc);
     }
     /* A client that offers no protocol at all passes the library's own check. */
     if (mbedtls_ssl_get_alpn_protocol(&t->ssl) == NULL) {
-        t->cause = 0;
         (void)mbedtls_ssl_send_alert_message(&t->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
                                              MBEDTLS_SSL_ALERT_MSG_NO_APPLICATION_PROTOCOL);
         return TLS_FAILED;
@@ -281,7 +277,7 @@ enum tls_result tls_read(struct tls *t, uint8_t *to, size_t room, size_t *size)
     }
 #endif
     if (rc <= 0) {
-        return rc == 0 ? TLS_CLOSED : result_of(t, rc);
+        return rc == 0 ? TLS_CLOSED : result_of(rc);
     }
     *size = (size_t)rc;
     return TLS_OK;
@@ -292,7 +288,6 @@ enum tls_result tls_write(struct tls *t, struct bytes plain)
     while (plain.size > 0) {
         int rc = mbedtls_ssl_write(&t->ssl, plain.at, plain.size);
         if (rc <= 0) { /* bio_send takes all or breaks, so there is nothing to wait for */
-            t->cause = rc;
             return TLS_FAILED;
         }
         plain = bytes_of(plain.at + rc, plain.size - (size_t)rc);
@@ -303,9 +298,4 @@ enum tls_result tls_write(struct tls *t, struct bytes plain)
 void tls_goodbye(struct tls *t)
 {
     (void)mbedtls_ssl_close_notify(&t->ssl); /* best effort: the connection ends either way */
-}
-
-int tls_cause(const struct tls *t)
-{
-    return t->cause;
 }

@@ -36,7 +36,6 @@ void tls_feed(struct tls *t, struct bytes cipher);
 MUST_USE enum tls_result tls_handshake(struct tls *t); /* TLS_OK: done, and `h2` was agreed */
 MUST_USE enum tls_result tls_read(struct tls *t, uint8_t *to, size_t room, size_t *size);
 MUST_USE enum tls_result tls_write(struct tls *t, struct bytes plain);
-void tls_goodbye(struct tls *t);    /* close_notify into `out` */
-int tls_cause(const struct tls *t); /* mbedTLS's number of the failure */
+void tls_goodbye(struct tls *t); /* close_notify into `out` */
 
 #endif
