@@ -25,6 +25,7 @@
     X(AUTH, false, "this device is not admitted", "此设备未获准入")                                \
     X(PROTOCOL, false, "the other side doesn't keep to the protocol", "对方不符合协议")            \
     X(VERSION, false, "made by a newer program", "由更新版本的程序创建")                           \
+    X(OUTDATED, false, "made by an older program", "由较旧版本的程序创建")                         \
     X(CANCELLED, true, "interrupted", "已中断")                                                    \
     X(INTERNAL, false, "internal error", "内部错误")
 

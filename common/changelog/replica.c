@@ -6,10 +6,12 @@
 #include "common/changelog/capture.h"
 #include "common/changelog/freeze.h"
 #include "common/changelog/outbox.h"
+#include "common/db/migrate.h"
 
-#define OLD_VALUES_MAX ((size_t)2 * ROW_BYTES_MAX)
+#define SCHEMA_UNNUMBERED 1 /* what a replica holds that was made before schemas had numbers */
+#define OLD_VALUES_MAX    ((size_t)2 * ROW_BYTES_MAX)
 
-extern const char embed_device_schema[];
+extern const char *const migrations_device[]; /* common/changelog/device/ */
 
 static struct err state_insert(struct db *db, const struct enrolled *who)
 {
@@ -41,7 +43,7 @@ struct err replica_create(struct db *db, const struct enrolled *who)
     if (err.code != ERR_OK) {
         return err;
     }
-    err = db_exec(db, embed_device_schema);
+    err = migrations_run(db, migrations_device, 0);
     if (err.code == ERR_OK) {
         err = catalogue_create(db, false);
     }
@@ -123,7 +125,10 @@ struct err replica_open(struct replica *r, struct db *db, const struct host *hos
     int64_t catalogue = 0;
     *r = (struct replica){.db = db, .host = *host};
     buf_init(&r->capture.old, OLD_VALUES_MAX);
-    struct err err = state_read(r, &catalogue);
+    struct err err = migrations_raise(db, migrations_device, SCHEMA_UNNUMBERED);
+    if (err.code == ERR_OK) {
+        err = state_read(r, &catalogue);
+    }
     if (err.code == ERR_OK && catalogue > CATALOGUE_VERSION) {
         err = err_make(ERR_VERSION, (int)catalogue, "replica_open");
     }

@@ -2,10 +2,12 @@
 #include "common/changelog/store_internal.h"
 
 #include "common/base/uuid.h"
+#include "common/db/migrate.h"
 
 #define AUTHORS_CACHED_MAX ((size_t)1 << 20)
+#define SCHEMA_UNNUMBERED  1 /* what a store holds that was made before schemas had numbers */
 
-extern const char embed_server_schema[];
+extern const char *const migrations_server[]; /* common/changelog/server/ */
 
 void store_forget(struct store *st)
 {
@@ -134,13 +136,31 @@ static struct err catalogue_raise(struct db *db)
     return db_step_done(&q, "catalogue_raise");
 }
 
+/* A reader can't raise what it reads. */
+static struct err schema_raise(struct db *db, bool writing)
+{
+    int64_t version = 0;
+    if (writing) {
+        return migrations_raise(db, migrations_server, SCHEMA_UNNUMBERED);
+    }
+    struct err err = migrations_version(db, migrations_server, SCHEMA_UNNUMBERED, &version);
+    bool old = err.code == ERR_OK && version < migrations_last(migrations_server);
+    return old ? err_make(ERR_OUTDATED, (int)version, "store_open") : err;
+}
+
 struct err store_open(struct store *st, struct db *db, const struct host *host, bool writing)
 {
     *st = (struct store){.db = db, .host = *host};
     uint32_t catalogue = 0;
-    struct err err = state_read(st, &catalogue);
+    struct err err = schema_raise(db, writing);
+    if (err.code == ERR_OK) {
+        err = state_read(st, &catalogue);
+    }
     if (err.code == ERR_OK && catalogue > CATALOGUE_VERSION) {
         err = err_make(ERR_VERSION, 0, "store_open");
+    }
+    if (err.code == ERR_OK && !writing && catalogue < CATALOGUE_VERSION) {
+        err = err_make(ERR_OUTDATED, (int)catalogue, "store_open");
     }
     if (err.code == ERR_OK && writing && catalogue < CATALOGUE_VERSION) {
         err = catalogue_raise(db);
@@ -228,7 +248,7 @@ static struct err found(struct store *st, const struct store_founding *founding)
     store_new_id(st, now.wall_ms, st->house_book);
     struct err err = catalogue_create(st->db, true);
     if (err.code == ERR_OK) {
-        err = db_exec(st->db, embed_server_schema);
+        err = migrations_run(st->db, migrations_server, 0);
     }
     if (err.code == ERR_OK) {
         err = state_insert(st);

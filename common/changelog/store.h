@@ -27,8 +27,8 @@ struct store_founding {
 /* Makes all tables, the company row, the house book. */
 MUST_USE struct err store_create(struct db *db, const struct host *host,
                                  const struct store_founding *founding);
-/* ERR_VERSION: the store is newer than this program. Adds columns that the catalogue gained when
- * opened for writing. */
+/* ERR_VERSION: the store is newer than this program. Opened for writing, an older one is brought to
+ * this program's schema and catalogue; opened for reading, it is ERR_OUTDATED. */
 MUST_USE struct err store_open(struct store *st, struct db *db, const struct host *host,
                                bool writing);
 void store_close(struct store *st);

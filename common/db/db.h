@@ -93,6 +93,11 @@ MUST_USE struct err db_integrity(struct db *db,
 /* One value of the first row; ERR_NOT_FOUND without a row. */
 MUST_USE struct err db_one_int(struct db *db, const char *sql, int64_t *out);
 
+/* The number of the last migration that ran over this file; see migrate.h. Set inside a
+ * transaction, it is undone with it. */
+MUST_USE struct err db_schema_version(struct db *db, int64_t *out);
+MUST_USE struct err db_schema_version_set(struct db *db, int64_t version);
+
 /* Functions callable from SQL (innocuous, not deterministic). The driver's own types don't leave
  * common/db: arguments and the answer are values; blobs and text of the answer are copied. */
 struct db_call {

@@ -405,6 +405,18 @@ int64_t db_data_version(struct db *db)
     return err.code == ERR_OK ? version : -1;
 }
 
+struct err db_schema_version(struct db *db, int64_t *out)
+{
+    return db_one_int(db, "PRAGMA user_version", out);
+}
+
+struct err db_schema_version_set(struct db *db, int64_t version)
+{
+    char sql[64];
+    (void)snprintf(sql, sizeof sql, "PRAGMA user_version = %" PRId64, version);
+    return db_exec(db, sql);
+}
+
 struct err db_integrity(struct db *db, struct buf *report)
 {
     struct stmt st;

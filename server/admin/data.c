@@ -132,6 +132,37 @@ static struct err load_rules(struct data *d)
     return stmt_err(&st, "load_rules");
 }
 
+static struct err open_store(struct data *d, const char *path, bool writing)
+{
+    struct db_options options = {.mode = writing ? DB_WRITE : DB_READ,
+                                 .busy_timeout_ms = BUSY_TIMEOUT_MS};
+    struct host host = machine_host();
+    struct err err = db_open(&d->db, path, &options);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    err = store_open(&d->store, d->db, &host, writing);
+    if (err.code == ERR_OK) {
+        err = load_rules(d);
+        if (err.code != ERR_OK) {
+            store_close(&d->store);
+        }
+    }
+    return err;
+}
+
+/* A reading command is the first one of a newer program: what it reads is brought up to date. */
+static struct err open_outdated(struct data *d, const char *path)
+{
+    db_close(d->db);
+    struct err err = open_store(d, path, true);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    data_close(d);
+    return open_store(d, path, false);
+}
+
 bool data_open(struct data *d, bool writing)
 {
     *d = (struct data){0};
@@ -145,18 +176,9 @@ bool data_open(struct data *d, bool writing)
                  "%s：这里没有数据库，请先运行 legworkd init", data_dir());
         return false;
     }
-    struct db_options options = {.mode = writing ? DB_WRITE : DB_READ,
-                                 .busy_timeout_ms = BUSY_TIMEOUT_MS};
-    struct host host = machine_host();
-    struct err err = db_open(&d->db, path, &options);
-    if (err.code == ERR_OK) {
-        err = store_open(&d->store, d->db, &host, writing);
-        if (err.code == ERR_OK) {
-            err = load_rules(d);
-            if (err.code != ERR_OK) {
-                store_close(&d->store);
-            }
-        }
+    struct err err = open_store(d, path, writing);
+    if (err.code == ERR_OUTDATED && !writing) {
+        err = open_outdated(d, path);
     }
     if (err.code != ERR_OK) {
         refuse_err(err, NULL, path, d->db == NULL ? NULL : db_message(d->db));
