@@ -25,6 +25,7 @@ struct db_options {
     bool sync_normal; /* synchronous=NORMAL instead of FULL: only benches ask for it */
     int cache_kib;    /* 0: SQLite's own */
     bool shrinks;     /* DB_CREATE: db_shrink works on the new file */
+    const char *vfs;  /* whose files; NULL: the system's. Tests bring disks that fail */
 };
 
 /* WAL, synchronous=FULL, foreign_keys OFF, recursive_triggers ON, trusted_schema OFF, DEFENSIVE,

@@ -220,14 +220,14 @@ static int open_handle(struct db *db, const char *path, const struct db_options 
         flags |= SQLITE_OPEN_READONLY;
         break;
     }
-    int rc = sqlite3_open_v2(path, &db->handle, flags, NULL);
+    int rc = sqlite3_open_v2(path, &db->handle, flags, o->vfs);
     if (rc == SQLITE_OK && o->mode != DB_READ && sqlite3_db_readonly(db->handle, "main") == 1) {
         return SQLITE_READONLY; /* SQLite falls back to reading by itself; nobody asked for that */
     }
     if (rc == SQLITE_OK) {
         rc = configure(db, o);
     }
-    if (o->mode == DB_READ && db->handle != NULL &&
+    if (o->mode == DB_READ && o->vfs == NULL && db->handle != NULL &&
         code_of(rc, sqlite3_system_errno(db->handle)) == ERR_READONLY) {
         int again = open_immutable(db, path);
         rc = again == SQLITE_OK ? configure(db, o) : SQLITE_READONLY;
@@ -251,7 +251,8 @@ static void on_rollback(void *context)
 struct err db_open(struct db **out, const char *path, const struct db_options *options)
 {
     *out = NULL;
-    int number = options->mode == DB_CREATE && path[0] != ':' ? make_file(path) : 0;
+    bool ours = options->mode == DB_CREATE && options->vfs == NULL && path[0] != ':';
+    int number = ours ? make_file(path) : 0;
     if (number != 0) {
         return err_make(code_of_errno(number, ERR_IO), number, "db_open");
     }
