@@ -7,7 +7,7 @@
 #include "common/base/base.h"
 #include "protocol/messages.h"
 
-#define CATALOGUE_VERSION 1
+#define CATALOGUE_VERSION 2
 
 enum column_type {
     TYPE_UUID, /* BLOB, 16 bytes; `ref` names the table it points to */

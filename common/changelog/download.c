@@ -208,7 +208,8 @@ static struct err open_sources(struct download *d, const struct pass *p, struct 
     }
     for (size_t i = 0; i < catalogue_table_count() && err.code == ERR_OK; i++) {
         const struct table *t = catalogue_table_at(i);
-        if (table_lives_in(t, (enum scope_kind)p->id.kind)) {
+        bool known = t->since <= d->params->hello->catalogue; /* to this device's program */
+        if (known && table_lives_in(t, (enum scope_kind)p->id.kind)) {
             assert(*count < TABLES_MAX);
             err = open_source(d, p, t, &sources[(*count)++]);
         }
