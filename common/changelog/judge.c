@@ -138,10 +138,9 @@ static struct err log_trial(struct trial *t, const struct push *push, enum outco
         .outcome = outcome, .code = t->why.code, .intent = t->tx->intent, .body = push->row_form};
     memcpy(entry.identity, push->identity, sizeof entry.identity);
     int64_t no = 0;
-    int64_t index = 0;
-    struct err err = work_log(&t->work, &entry, &no);
     bool stands = outcome == OUTCOME_ACCEPTED || outcome == OUTCOME_MERGED;
-    return err.code == ERR_OK && stands ? work_log_rows(&t->work, no, &index) : err;
+    struct err err = work_log(&t->work, &entry, stands, &no);
+    return err.code == ERR_OK && !stands ? work_log_refused(&t->work, no, t->tx) : err;
 }
 
 struct err judge_conclude(struct judge *j, struct trial *t, const struct push *push,
@@ -162,7 +161,8 @@ struct err judge_conclude(struct judge *j, struct trial *t, const struct push *p
     if (err.code == ERR_OK) {
         err = verdict_store(j, &v, push->identity, old);
     }
-    return err.code == ERR_OK && outcome != OUTCOME_PARKED ? log_trial(t, push, outcome) : err;
+    bool waits_on = outcome == OUTCOME_PARKED && old != 0; /* logged when it began to wait */
+    return err.code == ERR_OK && !waits_on ? log_trial(t, push, outcome) : err;
 }
 
 struct err judge_run(struct judge *j, const struct push *push, const struct transaction *tx,

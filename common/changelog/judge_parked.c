@@ -102,9 +102,14 @@ static struct err judge_waiting(struct judge *j, const struct parked *p, struct 
                                   : judge_run(j, &p->push, &tx, arena, known.number, &outcome);
     }
     struct trial t = {.judge = j, .tx = &tx};
-    const struct version by = {
-        .author = j->device, .epoch = j->epoch, .device_seq = p->push.device_seq};
+    const struct version by = {.effective_ms = p->push.effective_ms,
+                               .author = j->device,
+                               .epoch = j->epoch,
+                               .device_seq = p->push.device_seq};
     work_init(&t.work, j->st, arena, &by);
+    t.work.received_ms = j->received_ms;
+    t.work.has_person = true;
+    memcpy(t.work.person, j->permit->person, sizeof t.work.person);
     complaint_fill(&t.why, "parent_missing", NULL, NULL, why.detail);
     err = judge_conclude(j, &t, &p->push, OUTCOME_REFUSED, known.number);
     work_release(&t.work);

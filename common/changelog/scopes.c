@@ -6,6 +6,7 @@
 #include "common/changelog/store_internal.h"
 
 #define SCOPES_CACHED_MAX ((size_t)1 << 20)
+#define HEAD_BYTES_MAX    64
 
 static bool make_room(struct store_cache *cache, size_t no)
 {
@@ -38,7 +39,7 @@ struct err scope_get(struct store *st, int64_t no, struct scope **out)
         return err_ok();
     }
     struct stmt q;
-    struct err err = db_use(st->db, "SELECT kind, id, counter FROM scope WHERE no = ?1", &q);
+    struct err err = db_use(st->db, "SELECT kind, id, counter, head FROM scope WHERE no = ?1", &q);
     if (err.code != ERR_OK) {
         return err;
     }
@@ -49,7 +50,7 @@ struct err scope_get(struct store *st, int64_t no, struct scope **out)
     scope->no = no;
     scope->id.kind = (uint8_t)col_int(&q, 0);
     scope->counter = col_int(&q, 2);
-    bool good = col_id(&q, 1, scope->id.id);
+    bool good = col_id(&q, 1, scope->id.id) && chain_take_head(col_bytes(&q, 3), &scope->head);
     stmt_reset(&q);
     return good ? err_ok() : err_make(ERR_CORRUPT, 0, "scope_get");
 }
@@ -98,17 +99,48 @@ struct err scope_next(struct store *st, int64_t no, int64_t at_least, int64_t *s
     return err_ok();
 }
 
-static struct err counter_save(struct store *st, struct scope *scope)
+struct err scope_head(void *store, int64_t no, struct scope_id *id, struct chain_head *head)
+{
+    struct scope *scope = NULL;
+    struct err err = scope_get(store, no, &scope);
+    if (err.code == ERR_OK) {
+        *id = scope->id;
+        *head = scope->head;
+    }
+    return err;
+}
+
+struct err scope_chain(struct store *st, int64_t no, const struct chain_head *head)
+{
+    struct scope *scope = NULL;
+    struct err err = scope_get(st, no, &scope);
+    if (err.code == ERR_OK) {
+        assert(head->no > scope->head.no && head->index == scope->head.index + 1);
+        scope->head = *head;
+        scope->raised = true;
+    }
+    return err;
+}
+
+static struct err scope_save(struct store *st, struct scope *scope)
 {
     struct stmt q;
-    struct err err = db_use(st->db, "UPDATE scope SET counter = ?2 WHERE no = ?1", &q);
+    struct buf head;
+    struct err err = db_use(st->db, "UPDATE scope SET counter = ?2, head = ?3 WHERE no = ?1", &q);
     if (err.code != ERR_OK) {
         return err;
     }
+    buf_init(&head, HEAD_BYTES_MAX);
     bind_int(&q, 1, scope->no);
     bind_int(&q, 2, scope->counter);
+    if (scope->head.index != 0) {
+        err = chain_put_part(&head, scope->head.no, &scope->head);
+        bind_blob(&q, 3, buf_bytes(&head));
+    }
     scope->raised = false;
-    return db_step_done(&q, "counter_save");
+    struct err saved = db_step_done(&q, "scope_save");
+    buf_release(&head);
+    return err.code == ERR_OK ? saved : err;
 }
 
 struct err scopes_save(struct store *st)
@@ -117,7 +149,7 @@ struct err scopes_save(struct store *st)
     struct err err = err_ok();
     for (size_t i = 0; i < cache->scope_room && err.code == ERR_OK; i++) {
         if (cache->scopes[i].raised) {
-            err = counter_save(st, &cache->scopes[i]);
+            err = scope_save(st, &cache->scopes[i]);
         }
     }
     return err;

@@ -101,7 +101,7 @@ static struct err entry_make(struct server_write *w, struct work *work)
                                .intent = bytes_text(w->intent),
                                .body = bytes_of("", 0)};
     w->st->host.random(w->st->host.context, entry.identity, sizeof entry.identity);
-    return work_log(work, &entry, &w->entry);
+    return work_log_open(work, &entry, &w->entry);
 }
 
 static struct err log_touched(struct server_write *w, struct work *work)
@@ -321,6 +321,9 @@ static struct err check_orders(struct server_write *w, struct complaint *why)
 struct err server_write_end(struct server_write *w, struct complaint *why)
 {
     struct err err = check_orders(w, why);
+    if (err.code == ERR_OK && w->entry != 0) {
+        err = work_log_close(w->st, w->entry);
+    }
     if (err.code == ERR_OK) {
         err = scopes_save(w->st);
     }

@@ -4,6 +4,7 @@
 #ifndef COMMON_CHANGELOG_STORE_INTERNAL_H
 #define COMMON_CHANGELOG_STORE_INTERNAL_H
 
+#include "common/changelog/chain.h"
 #include "common/changelog/rowsql.h"
 #include "common/changelog/store.h"
 
@@ -11,8 +12,9 @@ struct scope {
     int64_t no; /* 0: not read yet */
     struct scope_id id;
     int64_t counter;
-    bool raised;  /* `counter` isn't in the file yet */
-    bool touched; /* raised since the last scopes_take_touched */
+    struct chain_head head; /* of the change log's chain */
+    bool raised;            /* `counter` and `head` aren't in the file yet */
+    bool touched;           /* raised since the last scopes_take_touched */
 };
 
 struct author { /* of a version: a device, or the server (number 0, all zero) */
@@ -47,7 +49,11 @@ MUST_USE struct err scope_get(struct store *st, int64_t no, struct scope **out);
 /* The number after this one of the scope, above `at_least`: a row's number never falls, so that
  * old bases stay old in a scope that is younger than the row. */
 MUST_USE struct err scope_next(struct store *st, int64_t no, int64_t at_least, int64_t *seq);
-/* Writes raised counters; before the end of each transaction that took numbers. */
+/* Where a scope's chain stands, and its new end (chain.h). */
+MUST_USE struct err scope_head(void *store, int64_t no, struct scope_id *id,
+                               struct chain_head *head);
+MUST_USE struct err scope_chain(struct store *st, int64_t no, const struct chain_head *head);
+/* Writes raised counters and heads; before the end of each transaction that took numbers. */
 MUST_USE struct err scopes_save(struct store *st);
 /* The scopes raised since the last call. */
 MUST_USE struct err scopes_take_touched(struct store *st, struct arena *arena,

@@ -1,5 +1,6 @@
 /* Whether the store is what it says: the file itself, numbers against counters, scopes against
  * parents, references, the change log. Each finding is a line of the report. */
+#include "common/changelog/chain_verify.h"
 #include "common/changelog/digest.h"
 #include "common/changelog/permit.h"
 
@@ -115,10 +116,19 @@ static struct err verify_file(struct verify *v)
     return err;
 }
 
+static void on_chain(void *context, const char *what, const char *where)
+{
+    struct verify *v = context;
+    if (v->findings++ < FINDINGS_MAX) {
+        buf_printf(v->report, "%s: %s\n", what, where);
+    }
+}
+
 static struct err verify_log(struct verify *v)
 {
     struct err err = find(v, "transaction logged twice",
                           "SELECT device || ' ' || hex(identity) FROM change_log"
+                          " WHERE outcome <> 2" /* parked: its final verdict is another entry */
                           " GROUP BY device, identity HAVING count(*) > 1");
     if (err.code == ERR_OK) {
         err = find(v, "transaction judged twice",
@@ -130,7 +140,7 @@ static struct err verify_log(struct verify *v)
                    "SELECT r.no || '.' || r.idx FROM change_row r"
                    " LEFT JOIN change_log l ON l.no = r.no WHERE l.no IS NULL");
     }
-    return err;
+    return err.code == ERR_OK ? chain_verify(v->st, on_chain, v) : err;
 }
 
 struct err store_verify(struct store *st, struct buf *report)

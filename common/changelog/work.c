@@ -58,7 +58,7 @@ static struct err row_read(struct work *w, struct stmt *q, struct work_row *row)
 {
     row->scope = col_int(q, ROWSQL_SCOPE);
     row->seq = col_int(q, ROWSQL_SEQ);
-    row->deleted_at = col_int(q, ROWSQL_DELETED);
+    row->deleted_at = row->deleted_before = col_int(q, ROWSQL_DELETED);
     row->entered = col_int(q, ROWSQL_ENTERED);
     bool room = true;
     for (size_t i = 0; i < row->table->column_count; i++) {
@@ -267,10 +267,10 @@ struct err work_put(struct work *w, struct work_row *row)
     return put(w, row, 0);
 }
 
-static struct err depart(struct work *w, const struct work_row *row, int64_t from)
+static struct err depart(struct work *w, struct work_row *row)
 {
-    int64_t seq = 0;
-    struct err err = scope_next(w->st, from, row->seq, &seq);
+    row->left_scope = row->scope;
+    struct err err = scope_next(w->st, row->scope, row->seq, &row->left_seq);
     struct stmt q;
     if (err.code == ERR_OK) {
         err = db_use(w->st->db,
@@ -281,8 +281,8 @@ static struct err depart(struct work *w, const struct work_row *row, int64_t fro
     if (err.code != ERR_OK) {
         return err;
     }
-    bind_int(&q, 1, from);
-    bind_int(&q, 2, seq);
+    bind_int(&q, 1, row->left_scope);
+    bind_int(&q, 2, row->left_seq);
     bind_int(&q, 3, row->table->number);
     bind_id(&q, 4, row->id);
     bind_int(&q, 5, w->received_ms);
@@ -305,7 +305,7 @@ static struct err undo_departure(struct work *w, const struct work_row *row)
 struct err work_move(struct work *w, struct work_row *row, int64_t to_scope)
 {
     assert(!row->fresh && !row->touched);
-    struct err err = depart(w, row, row->scope);
+    struct err err = depart(w, row);
     if (err.code != ERR_OK) {
         return err;
     }
@@ -318,95 +318,26 @@ struct err work_move(struct work *w, struct work_row *row, int64_t to_scope)
     return err.code == ERR_OK ? put(w, row, ROWSQL_MOVED) : err;
 }
 
+static bool put_old(struct buf *out, uint8_t number, const struct value *value)
+{
+    struct value column = value_int(number);
+    return value_encode(&column, out) == WIRE_OK && value_encode(value, out) == WIRE_OK;
+}
+
 struct err work_old_values(const struct work_row *row, struct buf *out)
 {
+    struct value deleted = row->deleted_before == 0 ? value_null() : value_int(row->deleted_before);
+    if (!row->fresh && (row->written & 1) != 0 && !put_old(out, COLUMN_DELETED, &deleted)) {
+        return err_make(ERR_NOMEM, 0, "work_old_values");
+    }
     for (size_t i = 0; i < row->table->column_count; i++) {
         uint8_t number = row->table->columns[i].number;
         if (row->fresh || (row->written >> number & 1) == 0) {
             continue;
         }
-        struct value column = value_int(number);
-        if (value_encode(&column, out) != WIRE_OK ||
-            value_encode(&row->before[number], out) != WIRE_OK) {
+        if (!put_old(out, number, &row->before[number])) {
             return err_make(ERR_NOMEM, 0, "work_old_values");
         }
     }
     return err_ok();
-}
-
-/* Counted here, since RETURNING would make SQLite copy pages (see rowsql.c). */
-static struct err next_entry(struct store *st, int64_t *no)
-{
-    struct err err = err_ok();
-    if (st->cache->log_no == 0) {
-        err = db_one_int(st->db, "SELECT coalesce(max(no), 0) FROM change_log", &st->cache->log_no);
-    }
-    *no = ++st->cache->log_no;
-    return err;
-}
-
-struct err work_log(struct work *w, const struct work_entry *entry, int64_t *no)
-{
-    static const char sql[] =
-        "INSERT OR FAIL INTO change_log (device, person, epoch, device_seq, identity, received_at,"
-        " effective_at, outcome, code, intent, body, no)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-    struct stmt q;
-    struct err err = next_entry(w->st, no);
-    if (err.code == ERR_OK) {
-        err = db_use(w->st->db, sql, &q);
-    }
-    if (err.code != ERR_OK) {
-        return err;
-    }
-    bind_int(&q, 1, w->by.author);
-    if (w->has_person) {
-        bind_id(&q, 2, w->person);
-    }
-    bind_int(&q, 3, w->by.epoch);
-    bind_int(&q, 4, (int64_t)w->by.device_seq);
-    bind_blob(&q, 5, bytes_of(entry->identity, sizeof entry->identity));
-    bind_int(&q, 6, w->received_ms);
-    bind_int(&q, 7, w->by.effective_ms);
-    bind_int(&q, 8, entry->outcome);
-    bind_text(&q, 9, entry->code);
-    bind_text_bytes(&q, 10, entry->intent);
-    bind_blob(&q, 11, entry->body);
-    bind_int(&q, 12, *no);
-    return db_step_done(&q, "work_log");
-}
-
-static struct err log_row(struct work *w, const struct work_row *row, int64_t no, int64_t index)
-{
-    static const char sql[] = "INSERT OR FAIL INTO change_row (no, idx, scope, seq, tbl, row, old)"
-                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    buf_clear(&w->scratch);
-    struct err err = work_old_values(row, &w->scratch);
-    struct stmt q;
-    if (err.code == ERR_OK) {
-        err = db_use(w->st->db, sql, &q);
-    }
-    if (err.code != ERR_OK) {
-        return err;
-    }
-    bind_int(&q, 1, no);
-    bind_int(&q, 2, index);
-    bind_int(&q, 3, row->scope);
-    bind_int(&q, 4, row->seq);
-    bind_int(&q, 5, row->table->number);
-    bind_id(&q, 6, row->id);
-    if (!row->fresh) {
-        bind_blob(&q, 7, buf_bytes(&w->scratch));
-    }
-    return db_step_done(&q, "log_row");
-}
-
-struct err work_log_rows(struct work *w, int64_t no, int64_t *index)
-{
-    struct err err = err_ok();
-    for (const struct work_row *row = w->touched; row != NULL && err.code == ERR_OK;
-         row = row->next_touched) {
-        err = log_row(w, row, no, (*index)++);
-    }
-    return err;
 }

@@ -19,8 +19,11 @@ struct work_row {
     bool noted;    /* the verdict will speak of it */
     int64_t scope; /* scope.no */
     int64_t seq;
-    int64_t entered;    /* seq of insert, move-in or restore */
-    int64_t deleted_at; /* 0: living */
+    int64_t entered;        /* seq of insert, move-in or restore */
+    int64_t deleted_at;     /* 0: living */
+    int64_t deleted_before; /* the same as this transaction found it */
+    int64_t left_scope;     /* moved by this transaction: where it was, 0: it wasn't */
+    int64_t left_seq;       /* and the number of its departure there */
     struct row_meta meta;
     struct value *values;  /* by column number */
     struct value *before;  /* the same as this transaction found them */
@@ -84,9 +87,16 @@ struct work_entry { /* what the change log says of a transaction */
     struct bytes intent;
     struct bytes body;
 };
-/* Appends the entry; `*no` gets its number. */
-MUST_USE struct err work_log(struct work *w, const struct work_entry *entry, int64_t *no);
-/* Appends the touched rows to entry `no`, counting on from `*index`. */
+/* Appends a whole entry to the change log and to the chain of each scope it touches, with the rows
+ * of the work if `with_rows`. `*no` gets its number. */
+MUST_USE struct err work_log(struct work *w, const struct work_entry *entry, bool with_rows,
+                             int64_t *no);
+/* The same in steps, for work of any size: the entry, its rows (counting on from `*index`), and
+ * when all of them are there, the chain. No other entry may come in between. */
+MUST_USE struct err work_log_open(struct work *w, const struct work_entry *entry, int64_t *no);
 MUST_USE struct err work_log_rows(struct work *w, int64_t no, int64_t *index);
+MUST_USE struct err work_log_close(struct store *st, int64_t no);
+/* Notes which rows a refused or parked transaction names. */
+MUST_USE struct err work_log_refused(struct work *w, int64_t no, const struct transaction *tx);
 
 #endif

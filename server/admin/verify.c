@@ -2,6 +2,7 @@
 #include "common/base/base.h"
 
 #include "common/catalogue/text.h"
+#include "common/changelog/chain_heads.h"
 #include "server/admin/command.h"
 #include "server/admin/data.h"
 #include "server/admin/options.h"
@@ -9,25 +10,6 @@
 
 #define REPORT_BYTES_MAX (16 * 1024 * 1024)
 #define DIGEST_BYTES_MAX (256 * 1024 * 1024)
-
-static const char *scope_name(uint8_t kind)
-{
-    switch ((enum scope_kind)kind) {
-    case SCOPE_COMPANY:
-        return "company";
-    case SCOPE_TEAM:
-        return "team";
-    case SCOPE_BOOK:
-        return "book";
-    case SCOPE_USER:
-        return "user";
-    case SCOPE_PRIVATE:
-        return "private";
-    case SCOPE_POOL:
-        return "pool";
-    }
-    return "?"; /* a kind that only a damaged file can hold */
-}
 
 static void hex(const uint8_t *at, size_t size, struct buf *out)
 {
@@ -41,12 +23,12 @@ static void print_plain(const struct digest *digest, struct buf *out)
 {
     for (size_t i = 0; i < digest->entry_count; i++) {
         const struct digest_entry *e = &digest->entries[i];
-        char id[37];
+        char scope[SCOPE_TEXT_SIZE];
         if (e->table != 0) {
             continue;
         }
-        id_text(e->scope.id, id);
-        buf_printf(out, "%s:%s  %" PRIu64 "  ", scope_name(e->scope.kind), id, e->rows);
+        scope_text(&e->scope, scope);
+        buf_printf(out, "%s  %" PRIu64 "  ", scope, e->rows);
         hex(e->sum, sizeof e->sum, out);
         buf_put_u8(out, '\n');
     }
@@ -61,10 +43,9 @@ static void print_json(const struct digest *digest, bool good, const char *findi
     for (size_t i = 0; i < digest->entry_count; i++) {
         const struct digest_entry *e = &digest->entries[i];
         const struct table *t = e->table == 0 ? NULL : catalogue_table(e->table);
-        char id[37];
-        id_text(e->scope.id, id);
-        buf_printf(out, "%s{\"scope\":\"%s:%s\",\"table\":", i == 0 ? "" : ",\n ",
-                   scope_name(e->scope.kind), id);
+        char scope[SCOPE_TEXT_SIZE];
+        scope_text(&e->scope, scope);
+        buf_printf(out, "%s{\"scope\":\"%s\",\"table\":", i == 0 ? "" : ",\n ", scope);
         buf_printf(out, t == NULL ? "null%s" : "\"%s\"", t == NULL ? "" : t->name);
         buf_printf(out, ",\"rows\":%" PRIu64 ",\"digest\":\"", e->rows);
         hex(e->sum, sizeof e->sum, out);
