@@ -41,8 +41,15 @@ static const struct command commands[] = {
      "        [--dry-run] [--errors FILE] [--json]",
      "take a CSV file in, whole or not at all", "导入 CSV 文件，要么全部成功要么不导入"},
     {"import undo", cmd_import_undo, "BATCH", "take an import back", "撤销一次导入"},
-    {"move", cmd_move, "CUSTOMER… --to LOGIN [--dry-run]",
+    {"move", cmd_move,
+     "CUSTOMER… --to LOGIN [--from-file FILE] [--dry-run] [--json]\n"
+     "        | --resume [--json] | --list [--json]",
      "hand customers and all that hangs on them to another rep", "把客户及其资料移交给他人"},
+    {"book list", cmd_book_list, "[--json]", "list the books of customers and who holds them",
+     "列出客户簿及其持有人"},
+    {"book give", cmd_book_give, "LOGIN --to LOGIN [--book NAME] [--dry-run] [--json]",
+     "hand over whole books: all that a person holds, or one of them",
+     "整本移交客户簿：某人持有的全部或其中一本"},
     {"query", cmd_query,
      "'SELECT …' | --report team_day [--from DAY] [--to DAY] [--user LOGIN]\n"
      "        [--team NAME] [--format table|json|csv]",

@@ -18,6 +18,8 @@ int cmd_device_revoke(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_import_undo(int argc, char **argv);
 int cmd_move(int argc, char **argv);
+int cmd_book_list(int argc, char **argv);
+int cmd_book_give(int argc, char **argv);
 int cmd_query(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 

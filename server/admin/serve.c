@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "server/admin/command.h"
 #include "server/admin/data.h"
+#include "server/admin/move.h"
 #include "server/admin/options.h"
 #include "server/admin/say.h"
 #include "server/net/metrics.h"
@@ -101,6 +102,23 @@ static bool key_is_private(const char *path)
         return false;
     }
     return true;
+}
+
+/* Moves that a process left unfinished go on before the first device is heard. */
+static bool resume_moves(void)
+{
+    struct data d;
+    struct move_job last = {.no = 0};
+    int64_t count = 0;
+    if (!data_open(&d, true)) {
+        return false;
+    }
+    struct err err = move_jobs_resume(&d.store, &last, &count);
+    if (err.code != ERR_OK) {
+        (void)refuse_err(err, NULL, "move", db_message(d.db));
+    }
+    data_close(&d);
+    return err.code == ERR_OK;
 }
 
 static bool open_tls(struct server *s)
@@ -227,8 +245,8 @@ static int serve(const struct endpoint *listen, const struct endpoint *metrics)
         return refuse_with("out of memory", "内存不足");
     }
     s->lock_fd = -1;
-    bool good = lock_data(s) && open_tls(s) && open_service(s) && open_net(s, listen) &&
-                open_metrics(s, metrics);
+    bool good = lock_data(s) && open_tls(s) && open_service(s) && resume_moves() &&
+                open_net(s, listen) && open_metrics(s, metrics);
     if (good) {
         (void)fflush(stdout);
         server_log("started");

@@ -340,6 +340,36 @@ static void move_customer(struct history *h)
     }
 }
 
+static void move_many(struct history *h)
+{
+    struct world *w = &h->world;
+    world_move_many(w, (const uint8_t(*)[16])h->customers, h->customer_count,
+                    (enum world_person)world_below(w, WORLD_PEOPLE),
+                    (size_t)world_below(w, CUSTOMERS_MAX));
+}
+
+static void give_books(struct history *h)
+{
+    uint64_t from = world_below(&h->world, WORLD_PEOPLE);
+    uint64_t to = (from + 1 + world_below(&h->world, WORLD_PEOPLE - 1)) % WORLD_PEOPLE;
+    world_give(&h->world, (enum world_person)from, (enum world_person)to);
+}
+
+static void hand_over(struct history *h)
+{
+    switch (world_below(&h->world, 6)) {
+    case 0:
+        move_many(h);
+        break;
+    case 1:
+        give_books(h);
+        break;
+    default:
+        move_customer(h);
+        break;
+    }
+}
+
 /* Ann is promoted, or not any more; Bob helps out in her book, or doesn't any more. */
 static void change_rights(struct history *h)
 {
@@ -400,7 +430,7 @@ static void step(struct history *h)
     } else if (what < 94) {
         change_rights(h);
     } else if (what < 96) {
-        move_customer(h);
+        hand_over(h);
     } else if (what < 97) {
         copy_or_bring_back(h);
     } else if (what < 98) {

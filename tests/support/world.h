@@ -139,6 +139,11 @@ enum err_code world_delete(struct world *w, uint16_t table, const uint8_t id[16]
                            struct complaint *why);
 void world_customer(struct world *w, enum world_person whose, const char *name, uint8_t id[16]);
 void world_move(struct world *w, const uint8_t customer[16], enum world_person to);
+/* As a job; the server's process dies after `steps` of it and is back, then it goes on. */
+void world_move_many(struct world *w, const uint8_t (*customers)[16], size_t count,
+                     enum world_person to, size_t steps);
+/* All books that `from` holds. */
+void world_give(struct world *w, enum world_person from, enum world_person to);
 
 /* ---- what is there (world_check.c) ---- */
 

@@ -2,6 +2,9 @@
  * writers use. */
 #include "tests/support/world.h"
 
+#include "common/changelog/book.h"
+#include "common/changelog/move_job.h"
+
 struct cell cell_text(uint8_t column, const char *text)
 {
     struct value v = text == NULL ? value_null() : value_text(bytes_text(text));
@@ -216,5 +219,32 @@ void world_move(struct world *w, const uint8_t customer[16], enum world_person t
     struct err err = server_write_move(write, customer, w->books[to], &rows);
     if (world_write_end(w, write, err, &why) != ERR_OK) {
         world_fail(w, "move: %s %s %s", err_name(err.code), why.code, why.field);
+    }
+}
+
+void world_move_many(struct world *w, const uint8_t (*customers)[16], size_t count,
+                     enum world_person to, size_t steps)
+{
+    int64_t no = 0;
+    bool ended = false;
+    world_must(w, w->writer_db,
+               move_job_make(&w->writer, customers, count, w->books[to], w->server.wall_ms, &no));
+    for (size_t i = 0; i < steps && !ended; i++) {
+        world_must(w, w->writer_db, move_job_step(&w->writer, no, w->server.wall_ms, &ended));
+    }
+    world_restart_server(w);
+    while (move_job_open(&w->writer, &no).code == ERR_OK) {
+        world_must(w, w->writer_db, move_job_step(&w->writer, no, w->server.wall_ms, &ended));
+    }
+}
+
+void world_give(struct world *w, enum world_person from, enum world_person to)
+{
+    struct complaint why = {0};
+    struct book_given given;
+    struct server_write *write = world_write_begin(w, "book.give");
+    struct err err = book_give(write, w->people[from], w->people[to], NULL, &given, &why);
+    if (world_write_end(w, write, err, &why) != ERR_OK) {
+        world_fail(w, "give: %s %s %s", err_name(err.code), why.code, why.field);
     }
 }
