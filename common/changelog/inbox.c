@@ -204,11 +204,14 @@ static struct err join_set(struct entry *e, const struct table *t, const uint8_t
         return err;
     }
     const struct value *now = stored_value(&row, t, cell->column);
-    if (now != NULL && merge_union(&cell->old, &cell->value, now, &e->arena, &joined)) {
+    if (now != NULL) {
+        err = merge_union(&cell->old, &cell->value, now, &e->arena, &joined);
+    }
+    if (now != NULL && err.code == ERR_OK) {
         cell->value = joined;
     }
     cell->has_old = false;
-    return err;
+    return err.code == ERR_INVALID ? err_ok() : err; /* no sets: it is written as it is */
 }
 
 static struct err edit_cells(const struct change *change, const struct inbox_edit *edits,
@@ -284,6 +287,21 @@ struct err inbox_resend(struct replica *r, int64_t id, const struct inbox_edit *
 
 /* ---- note ---- */
 
+static struct err is_here(struct db *db, const uint8_t customer[16], bool *here)
+{
+    struct stmt st;
+    struct err err = db_use(db, "SELECT 1 FROM customer WHERE id = ?1", &st);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_id(&st, 1, customer);
+    *here = db_step_row(&st);
+    if (*here) {
+        stmt_reset(&st);
+    }
+    return stmt_err(&st, "inbox_note");
+}
+
 /* The customer that the refused work is about, as far as the work itself says. */
 static bool find_customer(struct db *db, const struct transaction *tx, uint8_t id[16],
                           struct err *err)
@@ -298,16 +316,14 @@ static bool find_customer(struct db *db, const struct transaction *tx, uint8_t i
             bool points = c != NULL && c->ref == TABLE_customer && v->kind == VALUE_BLOB;
             found = points && v->b.size == 16 ? v->b.at : NULL;
         }
-        struct stmt st;
-        *err = found == NULL ? err_ok() : db_use(db, "SELECT 1 FROM customer WHERE id = ?1", &st);
-        if (found == NULL || err->code != ERR_OK) {
+        if (found == NULL) {
             continue;
         }
-        bind_id(&st, 1, found);
-        if (db_step_row(&st)) {
-            stmt_reset(&st);
+        bool here = false;
+        *err = is_here(db, found, &here);
+        if (here || err->code != ERR_OK) {
             memcpy(id, found, 16);
-            return true;
+            return here;
         }
     }
     return false;

@@ -92,16 +92,6 @@ static enum err_code code_of(int rc, int system)
     }
 }
 
-struct err sqlite_err_of(int rc, int system, const char *where)
-{
-    return err_make(code_of(rc, system), rc, where);
-}
-
-struct err sqlite_file_failed(int number, const char *where)
-{
-    return err_make(number == EEXIST ? ERR_EXISTS : code_of_errno(number, ERR_IO), number, where);
-}
-
 struct err sqlite_failed(struct db *db, int rc, const char *where)
 {
     enum err_code code = code_of(rc, sqlite3_system_errno(db->handle));
@@ -117,6 +107,9 @@ struct err sqlite_failed(struct db *db, int rc, const char *where)
         snprintf(db->message, sizeof db->message, "%s", sqlite3_errmsg(db->handle));
     }
     db->last = err_make(code, rc, where);
+    if (sqlite_is_undone(db) && db->undone.code == ERR_OK) {
+        db->undone = db->last;
+    }
     return db->last;
 }
 
@@ -155,10 +148,7 @@ static int configure(struct db *db, const struct db_options *o)
         rc = sqlite3_exec(db->handle, "PRAGMA auto_vacuum = INCREMENTAL", NULL, NULL, NULL);
     }
     if (rc == SQLITE_OK && o->mode != DB_READ) {
-        rc = sqlite3_exec(db->handle,
-                          o->single_file ? "PRAGMA journal_mode = DELETE"
-                                         : "PRAGMA journal_mode = WAL",
-                          NULL, NULL, NULL);
+        rc = sqlite3_exec(db->handle, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
     }
     if (rc == SQLITE_OK) {
         rc = sqlite3_exec(db->handle,
@@ -327,8 +317,16 @@ void db_on_transaction_end(struct db *db, void (*ended)(void *context, bool comm
     db->ended_context = context;
 }
 
+bool sqlite_is_undone(const struct db *db)
+{
+    return db->begun && sqlite3_get_autocommit(db->handle) != 0;
+}
+
 struct err db_exec(struct db *db, const char *sql)
 {
+    if (sqlite_is_undone(db)) {
+        return db->undone;
+    }
     int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
     struct err err = rc == SQLITE_OK ? err_ok() : sqlite_failed(db, rc, "db_exec");
     sqlite_settle(db);
@@ -344,8 +342,11 @@ static struct err run(struct db *db, const char *sql, const char *where)
 
 struct err db_begin(struct db *db, enum db_lock lock)
 {
-    assert(!db_in_transaction(db));
-    return run(db, lock == DB_LOCK_WRITE ? "BEGIN IMMEDIATE" : "BEGIN", "db_begin");
+    assert(!db_in_transaction(db) && !db->begun);
+    struct err err = run(db, lock == DB_LOCK_WRITE ? "BEGIN IMMEDIATE" : "BEGIN", "db_begin");
+    db->begun = err.code == ERR_OK;
+    db->undone = err_ok();
+    return err;
 }
 
 struct err db_end(struct db *db, struct err err)
@@ -353,6 +354,7 @@ struct err db_end(struct db *db, struct err err)
     if (err.code == ERR_OK) {
         err = run(db, "COMMIT", "db_end");
     }
+    db->begun = false;
     if (err.code != ERR_OK && db_in_transaction(db)) {
         char message[MESSAGE_MAX]; /* of the first failure, not of the way back */
         memcpy(message, db->message, sizeof message);
@@ -373,7 +375,7 @@ struct err db_savepoint(struct db *db)
 struct err db_savepoint_end(struct db *db, bool keep)
 {
     if (!db_in_transaction(db)) {
-        return db->last; /* a full disk or a failed write has undone everything already */
+        return db->undone; /* a full disk or a failed write has undone everything already */
     }
     struct err err = keep ? err_ok() : run(db, "ROLLBACK TO step", "db_savepoint_end");
     return err.code == ERR_OK ? run(db, "RELEASE step", "db_savepoint_end") : err;

@@ -259,6 +259,9 @@ void bind_value(struct stmt *st, int index, const struct value *value)
 
 bool db_step_row(struct stmt *st)
 {
+    if (st->err.code == ERR_OK && sqlite_is_undone(st->db)) {
+        st->err = st->db->undone;
+    }
     if (st->err.code == ERR_OK) {
         int rc = sqlite3_step(st->handle);
         if (rc == SQLITE_ROW) {

@@ -372,6 +372,27 @@ static void test_prepare_walks_a_script(void **state)
 
 /* ---- transactions ---- */
 
+/* SQLite rolls back by itself where the disk is full. What a caller does after that, not having
+ * looked, must not be saved as statements of their own. */
+static void test_nothing_is_saved_behind_an_undone_transaction(void **state)
+{
+    struct fixture *f = *state;
+    must(f->db, "CREATE TABLE t (x)");
+    must(f->db, "PRAGMA max_page_count = 4");
+    assert_ok(f->db, db_begin(f->db, DB_LOCK_WRITE));
+    must(f->db, "INSERT INTO t VALUES (1)");
+    assert_int_equal(db_exec(f->db, "INSERT INTO t VALUES (zeroblob(100000))").code, ERR_FULL);
+    assert_false(db_in_transaction(f->db));
+    assert_int_equal(db_exec(f->db, "INSERT INTO t VALUES (2)").code, ERR_FULL);
+    int64_t rows = 0;
+    assert_int_equal(db_one_int(f->db, "SELECT count(*) FROM t", &rows).code, ERR_FULL);
+    assert_int_equal(db_end(f->db, err_ok()).code, ERR_FULL);
+    assert_int_equal(one(f->db, "SELECT count(*) FROM t"), 0);
+    assert_ok(f->db, db_begin(f->db, DB_LOCK_WRITE));
+    must(f->db, "INSERT INTO t VALUES (3)");
+    assert_ok(f->db, db_end(f->db, err_ok()));
+}
+
 static void test_savepoints_nest(void **state)
 {
     struct fixture *f = *state;
@@ -613,6 +634,7 @@ int main(void)
         T(test_a_statement_in_use_is_not_evicted),
         T(test_prepare_walks_a_script),
         T(test_savepoints_nest),
+        T(test_nothing_is_saved_behind_an_undone_transaction),
         T(test_end_keeps_the_first_error),
         T(test_transaction_ends_are_told),
         T(test_functions_work_in_triggers),
