@@ -31,6 +31,16 @@ void complaint_print(const struct complaint *why, bool chinese, struct buf *out)
     }
 }
 
+bool complaint_is_no_memory(const struct complaint *why)
+{
+    return strcmp(why->code, "no_memory") == 0;
+}
+
+struct err complaint_err(const struct complaint *why, const char *where)
+{
+    return err_make(complaint_is_no_memory(why) ? ERR_NOMEM : ERR_INVALID, 0, where);
+}
+
 void complaint_make(struct complaint *why, const char *code, const char *field,
                     const char *detail_format, ...)
 {

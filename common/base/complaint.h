@@ -33,11 +33,16 @@
     X(no_price, "no price is valid for it", "没有有效价格")                                        \
     X(total_wrong, "amounts don't add up", "金额不符")                                             \
     X(state, "this step isn't possible in its state", "当前状态不能这样做")                        \
-    X(has_children, "other records hang on it", "还有其他记录属于它")
+    X(has_children, "other records hang on it", "还有其他记录属于它")                              \
+    X(no_memory, "out of memory, try again", "内存不足，请重试")
 
 const char *complaint_text(const char *code, bool chinese); /* an unknown code stands for itself */
 /* "price: price below the list (14.00)"; field and detail where there are any. */
 void complaint_print(const struct complaint *why, bool chinese, struct buf *out);
+/* What a check that could not be made for want of memory says; such a value isn't wrong. */
+bool complaint_is_no_memory(const struct complaint *why);
+/* ERR_NOMEM for that, else ERR_INVALID. */
+struct err complaint_err(const struct complaint *why, const char *where);
 /* Fills `why`; for the one who complains. */
 void complaint_make(struct complaint *why, const char *code, const char *field,
                     const char *detail_format, ...) __attribute__((format(printf, 4, 5)));

@@ -96,15 +96,19 @@ static struct bytes composed(struct bytes text)
     return size < 0 ? bytes_of(NULL, 0) : bytes_of(to, (size_t)size);
 }
 
-bool utf8_is_nfc(struct bytes text)
+struct err utf8_is_nfc(struct bytes text, bool *out)
 {
-    if (is_surely_nfc(text)) {
-        return true;
+    *out = is_surely_nfc(text);
+    if (*out) {
+        return err_ok();
     }
     struct bytes nfc = composed(text);
-    bool same = nfc.at != NULL && bytes_equal(nfc, text);
+    if (nfc.at == NULL) { /* the text is valid: nothing else can be wrong */
+        return err_make(ERR_NOMEM, 0, "utf8_is_nfc");
+    }
+    *out = bytes_equal(nfc, text);
     free((void *)(uintptr_t)nfc.at);
-    return same;
+    return err_ok();
 }
 
 bool utf8_to_nfc(struct bytes text, struct arena *arena, struct bytes *out)

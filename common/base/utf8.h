@@ -10,8 +10,8 @@ size_t utf8_next(struct bytes text, uint32_t *point);
 bool utf8_is_valid(struct bytes text);
 /* Code points of valid text. */
 size_t utf8_count(struct bytes text);
-/* Whether valid text is in NFC; false also where there was no memory to tell. */
-bool utf8_is_nfc(struct bytes text);
+/* Whether valid text is in NFC. ERR_NOMEM: there was no memory to tell. */
+MUST_USE struct err utf8_is_nfc(struct bytes text, bool *out);
 /* Valid text in NFC; `out` is `text` itself where it is already. False: not UTF-8, or no memory. */
 MUST_USE bool utf8_to_nfc(struct bytes text, struct arena *arena, struct bytes *out);
 /* Places that a code point takes on a terminal: 0, 1, or 2 for a Chinese character. */

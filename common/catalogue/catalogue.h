@@ -137,7 +137,7 @@ const char *column_sql_type(const struct column *c);
 
 /* Whether a value fits its column by type, length, form (UTF-8, NFC, day, JSON, enum name) and
  * COLUMN_REQUIRED. Codes: required, wrong_type, too_long, not_utf8, not_nfc, not_a_choice,
- * out_of_range, malformed. */
+ * out_of_range, malformed; no_memory where it couldn't be told (complaint_err). */
 MUST_USE bool column_check(const struct column *c, const struct value *v, struct complaint *why);
 
 /* A row's scope rule pointing up: the column that gives it, or NULL for COMPANY and SERVER. */

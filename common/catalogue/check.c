@@ -2,7 +2,7 @@
  * and what files hold; nothing gets into a table without it. */
 #include "common/catalogue/catalogue.h"
 
-#include <jansson.h>
+#include "common/base/json_read.h"
 #include <math.h>
 
 #include "common/base/day.h"
@@ -94,8 +94,11 @@ static bool check_json(const struct column *c, struct bytes text, struct complai
     if (!check_size(c, text.size, why)) { /* before it is parsed */
         return false;
     }
-    json_t *json = json_loadb((const char *)text.at, text.size,
-                              JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
+    json_t *json = NULL;
+    struct err err = json_read(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &json);
+    if (err.code == ERR_NOMEM) {
+        return complain(c, "no_memory", "", why);
+    }
     bool good = c->type == TYPE_TAGS ? is_set_of_texts(json) : json != NULL;
     json_decref(json);
     return good || complain(c, "malformed", "", why);
@@ -107,7 +110,11 @@ static bool check_textual(const struct column *c, struct bytes text, struct comp
     if (!utf8_is_valid(text)) {
         return complain(c, "not_utf8", "", why);
     }
-    if (!utf8_is_nfc(text)) {
+    bool composed = false;
+    if (utf8_is_nfc(text, &composed).code != ERR_OK) {
+        return complain(c, "no_memory", "", why);
+    }
+    if (!composed) {
         return complain(c, "not_nfc", "", why);
     }
     if (c->type == TYPE_ENUM) {

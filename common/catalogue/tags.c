@@ -1,7 +1,7 @@
 /* See tags.h. */
 #include "common/catalogue/tags.h"
 
-#include <jansson.h>
+#include "common/base/json_read.h"
 
 #include "common/catalogue/text.h"
 
@@ -74,13 +74,15 @@ static bool tags_split(struct bytes text, struct bytes *tags, size_t *count)
 
 static bool tags_of_json(struct bytes text, struct arena *arena, struct bytes *tags, size_t *count)
 {
-    json_t *array = json_loadb((const char *)text.at, text.size, 0, NULL);
-    bool good = json_is_array(array) && json_array_size(array) <= TAGS_MAX;
+    json_t *array = NULL;
+    bool good = json_read(text, 0, &array).code == ERR_OK && json_is_array(array) &&
+                json_array_size(array) <= TAGS_MAX;
     for (size_t i = 0; good && i < json_array_size(array); i++) {
         const json_t *tag = json_array_get(array, i);
         good = json_is_string(tag);
         if (good) {
             tags[i] = arena_copy(arena, bytes_of(json_string_value(tag), json_string_length(tag)));
+            good = tags[i].at != NULL;
         }
     }
     *count = good ? json_array_size(array) : 0;

@@ -2,7 +2,7 @@
  * where it can't (case of names, spaces around, ways to say yes). */
 #include "common/catalogue/text.h"
 
-#include <jansson.h>
+#include "common/base/json_read.h"
 
 #include "common/base/day.h"
 #include "common/base/decimal.h"
@@ -129,9 +129,8 @@ static bool parse_tags(const struct column *c, struct bytes text, struct arena *
 static bool parse_json(const struct column *c, struct bytes text, struct arena *arena,
                        struct value *out, struct complaint *why)
 {
-    json_t *json = json_loadb((const char *)text.at, text.size,
-                              JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
-    bool good = json != NULL;
+    json_t *json = NULL;
+    bool good = json_read(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &json).code == ERR_OK;
     json_decref(json);
     return good ? parse_text(c, text, arena, out, why) : refuse(c, "malformed", "JSON", why);
 }

@@ -1,5 +1,7 @@
 /* Columns in conflict, and what comes of them. */
 #include "common/changelog/judge.h"
+
+#include "common/base/complaint.h"
 #include "common/changelog/kept.h"
 #include "common/changelog/merge.h"
 
@@ -161,12 +163,19 @@ static struct err join_sets(struct trial *t, const struct change *change, struct
                             const struct column *c, const struct cell *cell)
 {
     struct value merged = value_null();
-    struct complaint too_long;
-    bool joins =
-        cell->has_old &&
-        merge_union(&cell->old, &cell->value, &row->values[c->number], t->work.arena, &merged) &&
-        column_check(c, &merged, &too_long);
-    if (!joins) {
+    struct complaint too_long = {0};
+    struct err err = err_make(ERR_INVALID, 0, "join_sets");
+    if (cell->has_old) {
+        err =
+            merge_union(&cell->old, &cell->value, &row->values[c->number], t->work.arena, &merged);
+    }
+    if (err.code == ERR_OK && !column_check(c, &merged, &too_long)) {
+        err = complaint_err(&too_long, "join_sets");
+    }
+    if (err.code == ERR_NOMEM || err.code == ERR_LIMIT) {
+        return err;
+    }
+    if (err.code != ERR_OK) {
         struct column latest = *c;
         latest.policy = MERGE_LATEST;
         return clash(t, change, row, &latest, cell);

@@ -1,5 +1,7 @@
 /* One change of a transaction: may its author make it, is it whole, does the row still allow it. */
 #include "common/changelog/checks.h"
+
+#include "common/base/complaint.h"
 #include "common/changelog/judge.h"
 #include "common/changelog/rules.h"
 
@@ -55,6 +57,9 @@ static struct err check_cell(struct trial *t, const struct table *table, const s
     }
     struct complaint found = {0};
     if (!column_check(c, &cell->value, &found)) {
+        if (complaint_is_no_memory(&found)) {
+            return complaint_err(&found, "check_cell");
+        }
         bool required = strcmp(found.code, "required") == 0;
         return refuse(&t->why, required ? "required" : "invalid", table, c, found.code);
     }

@@ -19,8 +19,10 @@ bool merge_takes_theirs(enum merge_policy policy, const struct merge_write *ours
 
 /* MERGE_UNION: what the author took out of `before` or put into it to get `after` is done to
  * `current`. All are JSON arrays of strings or NULL (none), and so is the result: sorted by code
- * point, distinct; NULL where it is empty. False: one of them is no such array, or no memory. */
-MUST_USE bool merge_union(const struct value *before, const struct value *after,
-                          const struct value *current, struct arena *arena, struct value *out);
+ * point, distinct; NULL where it is empty. ERR_INVALID: one of them is no such array. ERR_NOMEM,
+ * ERR_LIMIT: it can't be told, and isn't decided. */
+MUST_USE struct err merge_union(const struct value *before, const struct value *after,
+                                const struct value *current, struct arena *arena,
+                                struct value *out);
 
 #endif

@@ -2,6 +2,7 @@
  * columns, and kept by the connection under that text. */
 #include "common/changelog/row.h"
 
+#include "common/base/complaint.h"
 #include "common/changelog/replica.h"
 #include "common/changelog/sqltext.h"
 
@@ -33,7 +34,7 @@ static struct err check_cells(const struct table *t, const struct cell *cells, s
             return complain(t, c->number, "once", why);
         }
         if (!column_check(c, &cells[i].value, why)) {
-            return err_make(ERR_INVALID, 0, "row");
+            return complaint_err(why, "row");
         }
         *given |= bit;
     }

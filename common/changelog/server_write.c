@@ -2,6 +2,8 @@
  * an import of any size needs the memory of one row; the change log's entry is made with the
  * first. */
 #include "common/changelog/checks.h"
+
+#include "common/base/complaint.h"
 #include "common/changelog/rules.h"
 
 #define PUT_ARENA_BYTES_MAX ((size_t)64 * 1024 * 1024)
@@ -156,7 +158,7 @@ static struct err set_cells(struct work_row *row, const struct cell *cells, size
             return refuse(why, "unknown_column", row->table, NULL, NULL);
         }
         if (!column_check(c, &cells[i].value, why)) {
-            return err_make(ERR_INVALID, 0, "set_cells");
+            return complaint_err(why, "set_cells");
         }
         if (row->fresh || !value_equal(&row->values[c->number], &cells[i].value)) {
             work_set(row, c->number, &cells[i].value);

@@ -175,9 +175,12 @@ static struct err touch(struct work *w, struct work_row *row)
     return err;
 }
 
+/* Without memory to pack it a row's version must not be taken for none. */
 static void bind_meta(struct stmt *q, int index, struct buf *packed)
 {
-    if (packed->size == 0) {
+    if (packed->bad) {
+        q->err = err_make(ERR_NOMEM, 0, "bind_meta");
+    } else if (packed->size == 0) {
         bind_null(q, index);
     } else {
         bind_blob(q, index, buf_bytes(packed));
