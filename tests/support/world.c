@@ -291,11 +291,16 @@ void world_init(struct world *w, uint64_t seed)
     }
 }
 
-void world_release(struct world *w)
+void world_suspend(struct world *w)
 {
     for (size_t i = 0; i < WORLD_DEVICES; i++) {
         close_device(&w->devices[i]);
     }
     close_server(w);
+}
+
+void world_release(struct world *w)
+{
+    world_suspend(w);
     scratch_release(&w->scratch);
 }

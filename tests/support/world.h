@@ -50,6 +50,9 @@ struct world {
 
 void world_init(struct world *w, uint64_t seed);
 void world_release(struct world *w);
+/* Closes all its databases, so that the test may work on their files; nothing else may be done with
+ * it then but removing `scratch`. */
+void world_suspend(struct world *w);
 /* Below `n`, which is not 0. */
 uint64_t world_below(struct world *w, uint64_t n);
 void world_pass(struct world *w, int64_t ms); /* time goes on everywhere */
