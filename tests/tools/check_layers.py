@@ -26,6 +26,9 @@ HOME = {
     "libpq-fe.h": ("server/store/",),
     "microhttpd.h": ("client/ui/", "server/net/"),
     "qrencode.h": ("server/admin/",),
+    "jpeglib.h": ("client/media/",),
+    "png.h": ("client/media/",),
+    "webp/": ("client/media/",),
 }
 BASE = "common/base/base.h"
 # common/ opens no socket, starts no thread, reads no clock and no environment.
