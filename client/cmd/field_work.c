@@ -3,6 +3,8 @@
 
 #include "client/cmd/lookup.h"
 
+#define PLACE_TEXT_MAX 96
+
 struct err field_open_visit(struct app *app, struct open_visit *out)
 {
     *out = (struct open_visit){.found = false};
@@ -52,4 +54,32 @@ bool field_customer(struct app *app, size_t index, uint8_t id[16], enum exit_cod
 {
     return lookup_row(app, catalogue_table(TABLE_customer), app->arguments.operands[index], id,
                       code);
+}
+
+bool field_place(struct app *app, struct entry *f, const uint8_t columns[PLACE_COLUMNS],
+                 enum exit_code *code)
+{
+    const char *at = arguments_option(&app->arguments, "--at");
+    if (at == NULL) {
+        return true;
+    }
+    size_t parts = 0;
+    for (const char *part = at; part != NULL; parts++) {
+        const char *comma = strchr(part, ',');
+        char text[PLACE_TEXT_MAX];
+        int size = comma ? (int)(comma - part) : (int)strlen(part);
+        if (parts == PLACE_COLUMNS || size == 0 || size >= PLACE_TEXT_MAX) {
+            *code = usage_error(app, PHRASE_USAGE_MALFORMED, at);
+            return false;
+        }
+        snprintf(text, sizeof text, "%.*s", size, part);
+        if (!entry_put_text(app, f, columns[parts], text, code)) {
+            return false;
+        }
+        part = comma ? comma + 1 : NULL;
+    }
+    if (parts < 2) {
+        *code = usage_error(app, PHRASE_USAGE_MALFORMED, at);
+    }
+    return parts >= 2;
 }

@@ -2,7 +2,7 @@
 #ifndef CLIENT_CMD_FIELD_WORK_H
 #define CLIENT_CMD_FIELD_WORK_H
 
-#include "client/cmd/app.h"
+#include "client/cmd/entry.h"
 
 struct open_visit {
     bool found;
@@ -22,5 +22,10 @@ MUST_USE struct err field_planned(struct app *app, const uint8_t customer[16], c
 
 /* The customer that operand `index` means. False: said why. */
 MUST_USE bool field_customer(struct app *app, size_t index, uint8_t id[16], enum exit_code *code);
+
+/* --at LAT,LON[,ACC] into these columns of `f`, in this order. False: said why. */
+#define PLACE_COLUMNS 3
+MUST_USE bool field_place(struct app *app, struct entry *f, const uint8_t columns[PLACE_COLUMNS],
+                          enum exit_code *code);
 
 #endif

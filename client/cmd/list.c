@@ -97,6 +97,7 @@ static const struct {
      {"order_day", "customer_id", "person_id", "total", "currency", "submit_state", NULL}},
     {TABLE_order_line,
      {"order_id", "product_id", "quantity", "price", "amount", "discount_bp", NULL}},
+    {TABLE_media, {"taken_day", "customer_id", "kind", "format", "size", "note", NULL}},
     {TABLE_payment, {"paid_day", "customer_id", "person_id", "amount", "currency", "method", NULL}},
 };
 

@@ -47,7 +47,8 @@ static void show_lines(struct app *app, const struct table *t, const struct stor
     buf_init(&text, ROW_BYTES_MAX);
     for (size_t i = 0; i < t->column_count; i++) {
         const struct column *c = &t->columns[i];
-        if (row->values[i].kind == VALUE_NULL) {
+        bool is_thumb = t->number == TABLE_media && c->number == COLUMN_media_thumb;
+        if (row->values[i].kind == VALUE_NULL || is_thumb) { /* a picture, not for reading */
             continue;
         }
         buf_clear(&text);

@@ -8,41 +8,13 @@
 #include "client/cmd/rows.h"
 
 #define VISIT_MINUTES_MAX 1440
-#define PLACE_TEXT_MAX    96
 
 static const char *option(const struct app *app, const char *name)
 {
     return arguments_option(&app->arguments, name);
 }
 
-/* --at LAT,LON[,ACC] */
-static bool put_place(struct app *app, struct entry *f, enum exit_code *code)
-{
-    static const uint8_t columns[] = {COLUMN_visit_lat, COLUMN_visit_lng, COLUMN_visit_acc_m};
-    const char *at = option(app, "--at");
-    if (at == NULL) {
-        return true;
-    }
-    size_t parts = 0;
-    for (const char *part = at; part != NULL; parts++) {
-        const char *comma = strchr(part, ',');
-        char text[PLACE_TEXT_MAX];
-        int size = comma ? (int)(comma - part) : (int)strlen(part);
-        if (parts == count_of(columns) || size == 0 || size >= PLACE_TEXT_MAX) {
-            *code = usage_error(app, PHRASE_USAGE_MALFORMED, at);
-            return false;
-        }
-        snprintf(text, sizeof text, "%.*s", size, part);
-        if (!entry_put_text(app, f, columns[parts], text, code)) {
-            return false;
-        }
-        part = comma ? comma + 1 : NULL;
-    }
-    if (parts < 2) {
-        *code = usage_error(app, PHRASE_USAGE_MALFORMED, at);
-    }
-    return parts >= 2;
-}
+static const uint8_t place_columns[] = {COLUMN_visit_lat, COLUMN_visit_lng, COLUMN_visit_acc_m};
 
 /* What is said of a visit when it ends. */
 static bool put_ending(struct app *app, struct entry *f, enum exit_code *code)
@@ -101,7 +73,7 @@ enum exit_code command_visit_start(struct app *app)
     uint8_t id[16];
     bool planned = false;
     if (!app_open(app, &code) || !field_customer(app, 0, customer, &code) ||
-        !put_place(app, &f, &code) || !refuse_second(app, &code)) {
+        !field_place(app, &f, place_columns, &code) || !refuse_second(app, &code)) {
         return code;
     }
     struct moment now = moment_now(app);
@@ -224,7 +196,7 @@ enum exit_code command_visit_log(struct app *app)
     bool planned = false;
     int64_t minutes;
     if (!read_minutes(app, &minutes, &code) || !app_open(app, &code) ||
-        !field_customer(app, 0, customer, &code) || !put_place(app, &f, &code) ||
+        !field_customer(app, 0, customer, &code) || !field_place(app, &f, place_columns, &code) ||
         !put_ending(app, &f, &code)) {
         return code;
     }
