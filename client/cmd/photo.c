@@ -32,9 +32,9 @@ static bool read_all(int fd, struct buf *out)
 static bool read_file(struct app *app, const char *path, struct buf *out, enum exit_code *code)
 {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe isn't waited for */
     if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        const char *why = fd < 0 ? strerror(errno) : "not a file";
+        const char *why = strerror(fd < 0 ? errno : EISDIR);
         if (fd >= 0) {
             (void)close(fd);
         }
