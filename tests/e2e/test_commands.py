@@ -127,6 +127,13 @@ LINES = [
     ("inbox discard 99", REFUSED, "99"),
     ("sql", USAGE, "SELECT"),
     ("sql nonsense", REFUSED, "nonsense"),
+    ("visit photo", USAGE, "missing: VISIT"),
+    ("visit photo 0123456789abcdef", USAGE, "missing: FILE"),
+    ("order sign nosuch x.png", REFUSED, "Not found"),
+    ("photo list --limit 0", USAGE, "malformed: 0"),
+    ("photo list --customer Nobody", REFUSED, "Not found"),
+    ("photo show", USAGE, "missing: ID"),
+    ("photo show nosuch", REFUSED, "Not found"),
 ]
 SQL = [
     ("DELETE FROM customer", REFUSED),
