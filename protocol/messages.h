@@ -8,7 +8,10 @@
 
 #include "protocol/value.h"
 
-#define PROTOCOL_VERSION 1
+/* Version 1 ends with ENROLLED and the fields that it had then. What came later goes only to a peer
+ * whose hello or answer said 2. */
+#define PROTOCOL_VERSION        2
+#define PROTOCOL_VERSION_OLDEST 1 /* that is still spoken */
 
 /* Limits: named once, said to the other side, asserted by both. */
 #define PUSH_BYTES_MAX       ((size_t)1024 * 1024)      /* a request's body as sent */

@@ -7,7 +7,8 @@
 #include "common/base/base.h"
 #include "protocol/messages.h"
 
-#define CATALOGUE_VERSION 2
+#define CATALOGUE_VERSION        2
+#define CATALOGUE_VERSION_OLDEST (CATALOGUE_VERSION > 2 ? CATALOGUE_VERSION - 2 : 1)
 
 enum column_type {
     TYPE_UUID, /* BLOB, 16 bytes; `ref` names the table it points to */

@@ -130,12 +130,17 @@ static bool is_ours(const struct store *st, const struct timeline *t)
                                memcmp(t->id, st->timeline.id, sizeof t->id) == 0);
 }
 
+static bool is_spoken(const struct hello *hello)
+{
+    return hello->protocol >= PROTOCOL_VERSION_OLDEST && hello->protocol <= PROTOCOL_VERSION &&
+           hello->catalogue >= CATALOGUE_VERSION_OLDEST && hello->catalogue <= CATALOGUE_VERSION;
+}
+
 struct err gate_check(struct store *st, struct gate *g, const struct hello *hello,
                       enum answer_status *out)
 {
     bool closed = false;
-    if (hello->protocol != PROTOCOL_VERSION || hello->catalogue > CATALOGUE_VERSION ||
-        hello->catalogue == 0) {
+    if (!is_spoken(hello)) {
         *out = ANSWER_UPGRADE;
         return err_ok();
     }

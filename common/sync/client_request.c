@@ -9,7 +9,8 @@
 
 #define REQUEST_ARENA_MAX (8 * TX_BYTES_MAX)
 #define BATCH_BYTES       ((size_t)512 * 1024) /* of row form, in one message */
-#define ROOM_LEFT_OVER    ((size_t)16 * 1024)  /* below it no further batch is begun */
+#define OLD_SERVER_MS     INT64_C(86400000)
+#define ROOM_LEFT_OVER    ((size_t)16 * 1024) /* below it no further batch is begun */
 
 void client_request_init(struct client_request *q, struct replica *r)
 {
@@ -71,10 +72,23 @@ static struct err read_cursors(struct client_request *q, struct hello *hello)
     return stmt_err(&st, "client_request");
 }
 
+/* This program's own versions, or what an older server was found to speak; that is asked anew once
+ * a day. */
+static void choose_versions(struct client_request *q, uint32_t protocol, uint32_t catalogue,
+                            int64_t since_ms)
+{
+    bool older = protocol != 0 && replica_now_ms(q->r) - since_ms < OLD_SERVER_MS;
+    q->server_catalogue = older ? catalogue : 0;
+    q->protocol = older && protocol < PROTOCOL_VERSION ? protocol : PROTOCOL_VERSION;
+    q->catalogue =
+        older && catalogue != 0 && catalogue < CATALOGUE_VERSION ? catalogue : CATALOGUE_VERSION;
+}
+
 static struct err read_state(struct client_request *q, struct hello *hello)
 {
     static const char sql[] = "SELECT epoch, token, timeline, timeline_id, verdict_seen, mask,"
-                              " cursors_under FROM device_state";
+                              " cursors_under, server_protocol, server_catalogue, server_older_at"
+                              " FROM device_state";
     struct stmt st;
     struct err err = db_use(q->r->db, sql, &st);
     if (err.code != ERR_OK) {
@@ -90,6 +104,7 @@ static struct err read_state(struct client_request *q, struct hello *hello)
     hello->verdict_seen = (uint64_t)col_int(&st, 4);
     hello->mask = (uint32_t)col_int(&st, 5);
     hello->cursors_under = (uint32_t)col_int(&st, 6);
+    choose_versions(q, (uint32_t)col_int(&st, 7), (uint32_t)col_int(&st, 8), col_int(&st, 9));
     stmt_reset(&st);
     return whole ? err_ok() : err_make(ERR_CORRUPT, 0, "client_request: state");
 }
@@ -98,13 +113,15 @@ static struct err make_hello(struct client_request *q, struct hello *hello)
 {
     struct clocks now = {0};
     q->r->host.now(q->r->host.context, &now);
-    *hello = (struct hello){.protocol = PROTOCOL_VERSION,
-                            .catalogue = CATALOGUE_VERSION,
-                            .wall_ms = now.wall_ms,
-                            .mono_ms = now.mono_ms};
+    *hello = (struct hello){.wall_ms = now.wall_ms, .mono_ms = now.mono_ms};
     memcpy(hello->boot, now.boot, sizeof hello->boot);
     memcpy(hello->device, q->r->device, sizeof hello->device);
     struct err err = read_state(q, hello);
+    hello->protocol = q->protocol;
+    hello->catalogue = q->catalogue;
+    if (hello->cursors_under > hello->catalogue) { /* what an older server can't know wasn't lost */
+        hello->cursors_under = hello->catalogue;
+    }
     q->epoch = hello->epoch;
     q->timeline = hello->timeline;
     return err.code == ERR_OK ? read_cursors(q, hello) : err;

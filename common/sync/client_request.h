@@ -16,10 +16,12 @@ struct client_request {
     struct replica *r;
     struct arena arena;
     struct buf body;
-    int64_t sent_to; /* local number of the last transaction ever put into a request */
-    int64_t fresh;   /* transactions in `body` that weren't in an earlier one */
-    bool more;       /* another request must follow; this one gets verdicts alone */
-    uint32_t epoch;  /* what hello says */
+    int64_t sent_to;              /* local number of the last transaction ever put into a request */
+    int64_t fresh;                /* transactions in `body` that weren't in an earlier one */
+    bool more;                    /* another request must follow; this one gets verdicts alone */
+    uint32_t protocol, catalogue; /* what hello says: this program's, or an older server's */
+    uint32_t server_catalogue;    /* as last heard, 0: not known to be older */
+    uint32_t epoch;
     struct timeline timeline;
 };
 

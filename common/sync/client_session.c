@@ -218,6 +218,33 @@ static struct err turned_away(struct client_session *s, enum err_code why, const
     return err_ok();
 }
 
+/* The server is older than this program: the next request is written for it. Another session, days
+ * later, tries the newest again. */
+static struct err step_down(struct client_session *s, uint32_t protocol, uint32_t catalogue)
+{
+    bool older = protocol < s->request.protocol || catalogue < s->request.catalogue;
+    if (!older || protocol < PROTOCOL_VERSION_OLDEST || catalogue < CATALOGUE_VERSION_OLDEST) {
+        return turned_away(s, ERR_VERSION, "upgrade");
+    }
+    static const char sql[] = "UPDATE device_state SET server_protocol = ?1, server_catalogue = ?2,"
+                              " server_older_at = ?3";
+    struct stmt st;
+    struct err err = apply_begin(&s->apply);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    err = db_use(s->r->db, sql, &st);
+    if (err.code == ERR_OK) {
+        bind_int(&st, 1, protocol);
+        bind_int(&st, 2, catalogue);
+        bind_int(&st, 3, replica_now_ms(s->r));
+        err = db_step_done(&st, "client_session");
+    }
+    s->again = true;
+    s->moved = true;
+    return apply_end(&s->apply, err);
+}
+
 /* What a backup of the server holds needn't be kept here for offering it again. */
 static struct err take_marks(struct client_session *s, const struct answer *answer)
 {
@@ -249,7 +276,7 @@ static struct err take_answer(struct client_session *s, const struct answer *ans
     case ANSWER_REENROL:
         return turned_away(s, ERR_AUTH, "reenrol");
     case ANSWER_UPGRADE:
-        return turned_away(s, ERR_VERSION, "upgrade");
+        return step_down(s, answer->protocol, answer->catalogue);
     }
     bool other = known->counter != 0 && (known->counter != answer->timeline.counter ||
                                          memcmp(known->id, answer->timeline.id, 16) != 0);
@@ -262,11 +289,19 @@ static struct err take_answer(struct client_session *s, const struct answer *ans
 
 /* ---- local transactions ---- */
 
+/* A server that was asked in its older version answers in it; a catalogue that rose says that it
+ * is another program now. */
+static bool is_still_older(const struct client_session *s)
+{
+    return s->request.server_catalogue != 0 && s->answer.catalogue <= s->request.server_catalogue;
+}
+
 /* Token and clocks go in together with the first thing that the answer brings. */
 static struct err store_answer(struct client_session *s)
 {
     static const char sql[] = "UPDATE device_state SET token = ?1, timeline = ?2, timeline_id = ?3,"
-                              " offset_ms = ?4, seen_ms = ?5, clock = ?6";
+                              " offset_ms = ?4, seen_ms = ?5, clock = ?6, server_protocol = ?7,"
+                              " server_catalogue = ?8";
     struct stmt st;
     struct err err = s->answered ? db_use(s->r->db, sql, &st) : err_ok();
     if (err.code != ERR_OK || !s->answered) {
@@ -278,6 +313,8 @@ static struct err store_answer(struct client_session *s)
     bind_int(&st, 4, s->r->offset_ms);
     bind_int(&st, 5, s->r->seen_ms);
     bind_int(&st, 6, (int64_t)s->r->clock);
+    bind_int(&st, 7, is_still_older(s) ? s->answer.protocol : 0);
+    bind_int(&st, 8, s->answer.catalogue);
     return db_step_done(&st, "client_session");
 }
 
@@ -381,7 +418,7 @@ static struct err store_finished(struct client_session *s)
     if (err.code == ERR_OK) {
         bind_int(&st, 1, s->answer.server_ms);
         bind_int(&st, 2, s->answer.mask);
-        bind_int(&st, 3, CATALOGUE_VERSION);
+        bind_int(&st, 3, s->request.catalogue);
         err = db_step_done(&st, "client_session");
     }
     return transaction_end(s, err);
@@ -516,6 +553,13 @@ static struct err err_of_status(int status)
     }
 }
 
+/* An older server finds fields in the newest version's hello that it doesn't know. */
+static bool is_too_new(const struct client_session *s, int status, const struct fault *fault)
+{
+    return status == 400 && fault != NULL && strcmp(fault->code, "malformed") == 0 &&
+           s->state == CLIENT_SENDING_STATE && s->request.protocol > PROTOCOL_VERSION_OLDEST;
+}
+
 static void end_refused(struct client_session *s, int status, const struct fault *fault)
 {
     size_t smaller = s->options.push_bytes_max / 2;
@@ -525,6 +569,11 @@ static void end_refused(struct client_session *s, int status, const struct fault
             s->options.push_tx_max > 1 ? s->options.push_tx_max / 2 : s->options.push_tx_max;
         s->again = true;
         s->moved = true;
+        session_move(s, CLIENT_READY_STATE);
+        return;
+    }
+    if (is_too_new(s, status, fault) &&
+        step_down(s, s->request.protocol - 1, s->request.catalogue).code == ERR_OK) {
         session_move(s, CLIENT_READY_STATE);
         return;
     }

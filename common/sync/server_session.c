@@ -180,10 +180,19 @@ static struct err judge_pushes(struct server_session *s, struct store *st, struc
     return err;
 }
 
+/* A device hears its own version. To one that is too new or too old: the nearest that is spoken. */
+static uint32_t answer_protocol(uint32_t asked)
+{
+    if (asked > PROTOCOL_VERSION) {
+        return PROTOCOL_VERSION;
+    }
+    return asked < PROTOCOL_VERSION_OLDEST ? PROTOCOL_VERSION_OLDEST : asked;
+}
+
 static void make_answer(struct server_session *s, const struct store *st, const struct gate *g)
 {
     s->epoch = g->epoch;
-    s->answer.protocol = PROTOCOL_VERSION;
+    s->answer.protocol = answer_protocol(s->request.hello.protocol);
     s->answer.catalogue = CATALOGUE_VERSION;
     s->answer.server_ms = s->received_ms;
     s->answer.timeline = st->timeline;
