@@ -28,6 +28,8 @@
     X(deleted, "was deleted", "已删除")                                                            \
     X(changed_since, "was changed by somebody else meanwhile", "其间已被他人修改")                 \
     X(held, "waits for refused work that it rests on", "所依赖的内容被拒绝")                       \
+    X(proposal, "you no longer hold it; it became a proposal",                                     \
+      "您已不再持有该资料，内容已成为提议")                                                        \
     X(parent_missing, "what it belongs to never came", "所属记录始终未到")                         \
     X(price_below_list, "price below the list", "价格低于价目表")                                  \
     X(no_price, "no price is valid for it", "没有有效价格")                                        \

@@ -73,17 +73,17 @@ static bool is_own(const struct download *d, const struct version *v)
     return v != NULL && v->author == d->params->device && v->epoch == d->params->epoch;
 }
 
-/* A value that lost may stand in a column that this role doesn't see. */
-static uint64_t kept_mask(const struct download *d, const struct stmt *q, uint64_t mask)
+/* A value that lost, or was proposed, may stand in a column that this role doesn't see. */
+static uint64_t hide_quotes(const struct download *d, const struct table *t, const struct stmt *q,
+                            uint64_t mask)
 {
-    const struct table *t =
-        catalogue_table((uint16_t)col_int(q, ROWSQL_OWN + COLUMN_kept_value_table_no - 1));
-    unsigned column = (unsigned)col_int(q, ROWSQL_OWN + COLUMN_kept_value_column_no - 1);
-    bool seen = t != NULL && column <= COLUMNS_MAX &&
-                (sight_now(d->permit, d->params->hello, t) >> column & 1) != 0;
-    return seen ? mask
-                : mask & ~(UINT64_C(1) << COLUMN_kept_value_kept | UINT64_C(1)
-                                                                       << COLUMN_kept_value_winner);
+    bool kept = t->number == TABLE_kept_value;
+    int64_t about = col_int(
+        q, ROWSQL_OWN + (kept ? COLUMN_kept_value_table_no - 1 : COLUMN_proposal_table_no - 1));
+    int64_t column = kept ? col_int(q, ROWSQL_OWN + COLUMN_kept_value_column_no - 1) & 63 : 0;
+    uint64_t quoted = kept ? UINT64_C(1) << column
+                           : (uint64_t)col_int(q, ROWSQL_OWN + COLUMN_proposal_columns - 1);
+    return permit_hide_quotes(d->permit->role, d->params->hello->catalogue, t, about, quoted, mask);
 }
 
 struct picked { /* what of a row is sent */
@@ -121,8 +121,8 @@ static struct err pick(struct download *d, const struct pass *p, const struct so
                       ~sight_now(d->permit, d->params->hello, s->table);
         out->columns |= out->erased;
     }
-    if (s->table->number == TABLE_kept_value) {
-        out->columns = kept_mask(d, q, out->columns);
+    if (s->table->number == TABLE_kept_value || s->table->number == TABLE_proposal) {
+        out->columns = hide_quotes(d, s->table, q, out->columns);
     }
     return err_ok();
 }

@@ -2,6 +2,7 @@
 #include "common/changelog/judge.h"
 
 #include "common/changelog/effective.h"
+#include "common/changelog/proposal.h"
 #include "common/changelog/rules.h"
 #include "common/changelog/verdicts.h"
 #include "protocol/codec.h"
@@ -48,6 +49,11 @@ struct err trial_run(struct trial *t)
     struct err err = t->rows == NULL ? err_make(ERR_LIMIT, 0, "trial_run") : err_ok();
     for (size_t i = 0; i < t->tx->change_count && err.code == ERR_OK; i++) {
         err = judge_change(t, &t->tx->changes[i]);
+    }
+    for (size_t i = 0; i < t->row_count && err.code == ERR_OK; i++) {
+        if (t->rows[i]->table->number == TABLE_proposal) {
+            err = proposal_decide(t, t->rows[i]);
+        }
     }
     return err.code == ERR_OK ? run_rules(t) : err;
 }
@@ -125,6 +131,38 @@ struct err judge_rests(struct judge *j, const struct push *push, enum outcome *o
 
 /* ---- the verdict ---- */
 
+/* Of what lies outside, there is one answer. */
+static void keep_outside(struct trial *t)
+{
+    if (t->outside && strcmp(t->why.code, "proposal") != 0) {
+        complaint_fill(&t->why, "not_found", NULL, NULL, NULL);
+    }
+}
+
+/* The winner of a conflict in a row, or a column, that isn't to be seen any more isn't told. */
+static struct err keep_losers(struct judge *j, struct trial *t)
+{
+    size_t kept = 0;
+    struct err err = err_ok();
+    for (size_t i = 0; i < t->loser_count && err.code == ERR_OK; i++) {
+        const struct loser *l = &t->losers[i];
+        const struct table *table = catalogue_table(l->table);
+        struct work_row *row = NULL;
+        bool held = false;
+        err = work_find(&t->work, table, l->id, &row);
+        if (err.code == ERR_OK && row != NULL) {
+            err = permit_holds(j->permit, j->st, row->scope, &held);
+        }
+        bool seen =
+            held && (table_visible(table, j->permit->role, j->catalogue) >> l->column & 1) != 0;
+        if (seen) {
+            t->losers[kept++] = *l;
+        }
+    }
+    t->loser_count = kept;
+    return err;
+}
+
 static void put_refusal(struct verdict *v, const struct complaint *why)
 {
     (void)snprintf(v->code, sizeof v->code, "%s", why->code);
@@ -152,10 +190,14 @@ struct err judge_conclude(struct judge *j, struct trial *t, const struct push *p
                         .outcome = (uint8_t)outcome};
     struct err err = err_ok();
     if (outcome == OUTCOME_ACCEPTED || outcome == OUTCOME_MERGED) {
+        err = keep_losers(j, t);
         v.losers = t->losers;
         v.loser_count = t->loser_count;
-        err = verdict_rows(j, &t->work, t->rows, t->row_count, false, &v);
+        if (err.code == ERR_OK) {
+            err = verdict_rows(j, &t->work, t->rows, t->row_count, false, &v);
+        }
     } else {
+        keep_outside(t);
         put_refusal(&v, &t->why);
     }
     if (err.code == ERR_OK) {
@@ -184,6 +226,10 @@ struct err judge_run(struct judge *j, const struct push *push, const struct tran
     struct err err = judge_rests(j, push, outcome, &t.why);
     if (err.code == ERR_OK && *outcome == OUTCOME_ACCEPTED) {
         err = try_changes(&t, outcome);
+    }
+    if (err.code == ERR_OK && *outcome == OUTCOME_REFUSED) {
+        bool made = false;
+        err = proposal_offer(j, &t, &fixed, arena, &made);
     }
     if (err.code == ERR_OK && *outcome == OUTCOME_PARKED) {
         err = judge_park(j, &fixed);

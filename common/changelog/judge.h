@@ -14,8 +14,9 @@
 /* Who pushes: the same for all transactions of a request. */
 struct judge {
     struct store *st;
-    const struct permit *permit;
-    uint32_t device; /* device_key.number */
+    const struct permit *permit; /* what may be told */
+    const struct permit *author; /* what may be written: rights.h */
+    uint32_t device;             /* device_key.number */
     uint32_t epoch;
     uint32_t catalogue; /* version that the device runs */
     struct clocks now;  /* the device's, in hello */
@@ -46,6 +47,8 @@ struct trial {
     size_t loser_count;
     size_t loser_room;
     struct loser *losers;
+    const uint8_t *about; /* id of the change at hand */
+    bool outside;         /* it is about a row that the person doesn't see any more */
 };
 
 /* Applies all changes and asks the rules. ERR_REFUSED, ERR_INVALID: `why` says what stands against

@@ -3,6 +3,7 @@
 
 #include "common/base/complaint.h"
 #include "common/changelog/judge.h"
+#include "common/changelog/proposal.h"
 #include "common/changelog/rules.h"
 
 /* The row as far as the author may know of it: outside their scopes it never was. */
@@ -14,7 +15,12 @@ static struct err find_visible(struct trial *t, const struct table *table, const
         return err;
     }
     bool seen = false;
-    err = permit_sees(t->judge->permit, t->work.st, id, (*out)->scope, &seen);
+    bool held = false;
+    err = permit_sees(t->judge->author, t->work.st, id, (*out)->scope, &seen);
+    if (err.code == ERR_OK && seen) {
+        err = permit_holds(t->judge->permit, t->work.st, (*out)->scope, &held);
+        t->outside = t->outside || !held;
+    }
     if (!seen) {
         *out = NULL;
     }
@@ -38,8 +44,14 @@ static struct err check_people(struct trial *t, const struct table *table, const
                                const struct value *v)
 {
     if (c->ref != TABLE_person || table->scope == SCOPED_COMPANY || v->kind != VALUE_BLOB ||
-        v->b.size != 16 || permit_speaks_for(t->judge->permit, v->b.at)) {
+        v->b.size != 16 || permit_speaks_for(t->judge->author, v->b.at)) {
         return err_ok();
+    }
+    bool proposed = false;
+    struct err err =
+        proposal_names(t->work.st, t->about, t->judge->permit->person, v->b.at, &proposed);
+    if (err.code != ERR_OK || proposed) {
+        return err;
     }
     return refuse(&t->why, "not_permitted", table, c, NULL);
 }
@@ -52,7 +64,7 @@ static struct err check_cell(struct trial *t, const struct table *table, const s
         return refuse(&t->why, "unknown_column", table, NULL, NULL);
     }
     bool fixed = (c->flags & COLUMN_ONCE) != 0 || c->policy == MERGE_SERVER;
-    if ((c->writes & t->judge->permit->role) == 0 || (updating && fixed)) {
+    if ((c->writes & t->judge->author->role) == 0 || (updating && fixed)) {
         return refuse(&t->why, "not_permitted", table, c, NULL);
     }
     struct complaint found = {0};
@@ -78,7 +90,7 @@ static struct err check_cells(struct trial *t, const struct table *table,
 
 static struct err check_table(struct trial *t, const struct table *table, enum change_op op)
 {
-    if (permit_writes_table(t->judge->permit, table, op)) {
+    if (permit_writes_table(t->judge->author, table, op)) {
         return err_ok();
     }
     bool is_fact = table->write_class == CLASS_FACT && op != CHANGE_INSERT;
@@ -112,7 +124,7 @@ static bool report_is_locked(const struct trial *t, const struct work_row *repor
         was(report, COLUMN_daily_report_state, "returned")) {
         return false;
     }
-    return change->op == CHANGE_DELETE || (t->judge->permit->role & BY_MANAGER) == 0;
+    return change->op == CHANGE_DELETE || (t->judge->author->role & BY_MANAGER) == 0;
 }
 
 static struct err check_lock(struct trial *t, const struct work_row *row,
@@ -152,7 +164,7 @@ static uint64_t mask_of(const struct change *change)
 
 static struct err place(struct trial *t, struct work_row *row, const struct change *change)
 {
-    const struct permit *permit = t->judge->permit;
+    const struct permit *permit = t->judge->author;
     struct err err = check_references(&t->work, permit, row, mask_of(change), &t->why);
     if (err.code == ERR_OK) {
         err = check_home(&t->work, permit, row, &row->scope, &t->why);
@@ -172,9 +184,13 @@ static struct err place(struct trial *t, struct work_row *row, const struct chan
 static struct err insert(struct trial *t, const struct table *table, const struct change *change)
 {
     struct work_row *row = NULL;
+    bool seen = false;
     struct err err = work_find(&t->work, table, change->id, &row);
-    if (err.code == ERR_OK && row != NULL) {
-        return refuse(&t->why, "duplicate", table, NULL, NULL);
+    if (err.code == ERR_OK && row != NULL) { /* a guessed id hears nothing of whose it is */
+        err = permit_holds(t->judge->permit, t->work.st, row->scope, &seen);
+        return err.code != ERR_OK
+                   ? err
+                   : refuse(&t->why, seen ? "duplicate" : "not_found", table, NULL, NULL);
     }
     if (err.code == ERR_OK) {
         err = check_cells(t, table, change);
@@ -230,7 +246,7 @@ static struct err update(struct trial *t, const struct table *table, const struc
     if (row->pending == 0) {
         return err_ok();
     }
-    err = check_references(&t->work, t->judge->permit, row, row->pending, &t->why);
+    err = check_references(&t->work, t->judge->author, row, row->pending, &t->why);
     if (err.code == ERR_OK) {
         err = check_unique(&t->work, row, row->pending, &t->why);
     }
@@ -280,6 +296,7 @@ static struct err erase(struct trial *t, const struct table *table, const struct
 struct err judge_change(struct trial *t, const struct change *change)
 {
     const struct table *table = catalogue_table(change->table);
+    t->about = change->id;
     if (table == NULL || table->since > t->tx->catalogue) {
         char number[8];
         (void)snprintf(number, sizeof number, "%u", change->table);

@@ -250,22 +250,48 @@ struct err permit_holds(const struct permit *p, struct store *st, int64_t no, bo
     return err;
 }
 
-/* A departure that the device's cursor lies before, from a scope that it still holds. */
+void permit_sort(struct permit *p)
+{
+    if (p->scope_count > 0) {
+        qsort(p->scopes, p->scope_count, sizeof *p->scopes, by_scope);
+    }
+    if (p->below_count > 0) {
+        qsort(p->below, p->below_count, sizeof p->below[0], by_id);
+    }
+}
+
+static bool is_former(const struct permit *p, int64_t no)
+{
+    for (size_t i = 0; i < p->former_count; i++) {
+        if (p->former[i] == no) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A departure from a scope that the author holds or held. `unheard`: only one of late that the
+ * device, which was there then, can't have heard of. */
 static struct err has_left(const struct permit *p, struct store *st, const uint8_t row[16],
-                           bool *out)
+                           bool unheard, bool *out)
 {
     struct stmt q;
-    struct err err =
-        db_use(st->db, "SELECT scope, seq FROM departure WHERE row = ?1 AND left_at > ?2", &q);
+    struct err err = db_use(st->db, "SELECT scope, seq, left_at FROM departure WHERE row = ?1", &q);
     if (err.code != ERR_OK) {
         return err;
     }
     bind_id(&q, 1, row);
-    bind_int(&q, 2, p->now_ms - PERMIT_LEFT_MS_MAX);
     while (err.code == ERR_OK && !*out && db_step_row(&q)) {
         bool held = false;
-        err = permit_holds(p, st, col_int(&q, 0), &held);
-        *out = held && dones_of(p->dones, col_int(&q, 0)) < col_int(&q, 1);
+        int64_t scope = col_int(&q, 0);
+        int64_t left_ms = col_int(&q, 2);
+        err = permit_holds(p, st, scope, &held);
+        if (!unheard) {
+            *out = held || is_former(p, scope);
+        } else if (err.code == ERR_OK && held && left_ms > p->now_ms - PERMIT_LEFT_MS_MAX &&
+                   left_ms >= p->dones->enrolled_ms) {
+            err = dones_before(p->dones, st, scope, col_int(&q, 1), out);
+        }
     }
     if (err.code == ERR_OK && !*out) {
         return stmt_err(&q, "has_left");
@@ -278,12 +304,19 @@ struct err permit_sees(const struct permit *p, struct store *st, const uint8_t r
                        bool *out)
 {
     struct err err = permit_holds(p, st, no, out);
-    return err.code == ERR_OK && !*out && p->dones != NULL ? has_left(p, st, row, out) : err;
+    return err.code == ERR_OK && !*out && p->dones != NULL ? has_left(p, st, row, true, out) : err;
+}
+
+struct err permit_saw(const struct permit *p, struct store *st, const uint8_t row[16], int64_t no,
+                      bool *out)
+{
+    *out = is_former(p, no);
+    return *out ? err_ok() : has_left(p, st, row, false, out);
 }
 
 bool permit_speaks_for(const struct permit *p, const uint8_t person[16])
 {
-    if (p->role == ROLE_ADMIN || memcmp(p->person, person, sizeof p->person) == 0) {
+    if ((p->role & ROLE_ADMIN) != 0 || memcmp(p->person, person, sizeof p->person) == 0) {
         return true;
     }
     return p->below_count > 0 &&
@@ -308,4 +341,18 @@ bool permit_writes_table(const struct permit *p, const struct table *t, enum cha
         return op == CHANGE_UPDATE; /* of the columns that say so */
     }
     abort(); /* our own bug: a class without rules */
+}
+
+uint64_t permit_hide_quotes(unsigned role, uint32_t catalogue, const struct table *t, int64_t about,
+                            uint64_t quoted, uint64_t columns)
+{
+    const struct table *of = catalogue_table((uint16_t)about);
+    uint64_t quotes = 0;
+    if (t->number == TABLE_kept_value) {
+        quotes = UINT64_C(1) << COLUMN_kept_value_kept | UINT64_C(1) << COLUMN_kept_value_winner;
+    } else if (t->number == TABLE_proposal) {
+        quotes = UINT64_C(1) << COLUMN_proposal_wanted | UINT64_C(1) << COLUMN_proposal_before;
+    }
+    bool seen = of != NULL && (quoted & ~table_visible(of, role, catalogue)) == 0;
+    return seen ? columns : columns & ~quotes;
 }

@@ -68,11 +68,29 @@ static uint64_t own_earlier(const struct judge *j, const struct work_row *row, u
     return own;
 }
 
+/* What the person may see of the row, as everything else that goes to a device. */
+static uint64_t visible_of(const struct judge *j, const struct work_row *row)
+{
+    const struct table *t = row->table;
+    uint64_t visible = table_visible(t, j->permit->role, j->catalogue);
+    if (t->number == TABLE_kept_value) {
+        int64_t column = row->values[COLUMN_kept_value_column_no].i & 63;
+        return permit_hide_quotes(j->permit->role, j->catalogue, t,
+                                  row->values[COLUMN_kept_value_table_no].i, UINT64_C(1) << column,
+                                  visible);
+    }
+    return t->number != TABLE_proposal
+               ? visible
+               : permit_hide_quotes(j->permit->role, j->catalogue, t,
+                                    row->values[COLUMN_proposal_table_no].i,
+                                    (uint64_t)row->values[COLUMN_proposal_columns].i, visible);
+}
+
 /* Newer than the sender's cursor and not its own; and whatever it wrote that came to something
  * else, however old that is: the sender still shows what it wrote. */
 static uint64_t unseen_of(const struct judge *j, const struct work_row *row, bool rewritten)
 {
-    uint64_t visible = table_visible(row->table, j->permit->role, j->catalogue);
+    uint64_t visible = visible_of(j, row);
     if (row->deleted_at == 0) {
         visible &= ~UINT64_C(1);
     }

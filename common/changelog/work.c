@@ -1,6 +1,8 @@
 /* Rows in hand, by a hash of their ids; see work.h. */
 #include "common/changelog/work.h"
 
+#include "common/changelog/rights.h"
+
 #include "protocol/codec.h"
 
 #define OLD_BYTES_MAX (ROW_BYTES_MAX * 2)
@@ -267,7 +269,12 @@ static struct err put(struct work *w, struct work_row *row, uint64_t extra)
 
 struct err work_put(struct work *w, struct work_row *row)
 {
-    return put(w, row, 0);
+    struct rights rights;
+    struct err err = rights_before(w, row, &rights);
+    if (err.code == ERR_OK) {
+        err = put(w, row, 0);
+    }
+    return err.code == ERR_OK ? rights_after(w, &rights) : err;
 }
 
 static struct err depart(struct work *w, struct work_row *row)

@@ -10,6 +10,7 @@
 #include "common/changelog/download.h"
 #include "common/changelog/gate.h"
 #include "common/changelog/judge.h"
+#include "common/changelog/rights.h"
 #include "common/sync/server_request.h"
 #include "common/sync/server_verdicts.h"
 #include "protocol/codec.h"
@@ -36,6 +37,7 @@ struct server_session {
     /* reading */
     bool reading;
     struct permit permit;
+    struct permit author; /* what the device's work is judged by: rights.h */
     struct download_params params;
     struct packer *packer;
     struct download *download;
@@ -142,6 +144,7 @@ static struct err judge_pushes(struct server_session *s, struct store *st, struc
     struct judge j = {
         .st = st,
         .permit = &s->permit,
+        .author = &s->author,
         .device = s->device,
         .epoch = g->epoch,
         .catalogue = s->request.hello.catalogue,
@@ -162,17 +165,18 @@ static struct err judge_pushes(struct server_session *s, struct store *st, struc
         err = acknowledge(s, st, g);
     }
     if (err.code == ERR_OK) {
-        err = dones_read(st, &s->request.hello, &s->arena, &j.dones);
+        err = dones_read(st, s->device, &s->request.hello, &s->arena, &j.dones);
     }
     if (err.code == ERR_OK) {
-        err = dones_store(st, s->device, &j.dones);
+        err = dones_store(st, &j.dones);
     }
-    s->permit.dones = &j.dones;
-    s->permit.now_ms = s->received_ms;
+    if (err.code == ERR_OK) {
+        err = rights_of_author(st, &j.dones, &s->request.hello, s->received_ms, &s->permit,
+                               &s->arena, &s->author);
+    }
     if (err.code == ERR_OK) {
         err = judge_all(s, &j, &parked);
     }
-    s->permit.dones = NULL; /* only of this judgement */
     g->verdict_last = j.verdict_last;
     if ((s->request.hello.flags & HELLO_MORE) == 0 && !parked) {
         g->complete_ms = s->received_ms;

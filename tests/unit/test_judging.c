@@ -571,13 +571,73 @@ static void work_from_before_a_move_is_taken_in(void **state)
     assert_null(pretend_row(&w->ann, TABLE_visit, early, NULL));
     visit(&w->ann, late, w->f->customer); /* now she knows */
     pretend_sync(&w->ann);
-    assert_refused(&w->ann, "not_found", "visit.customer_id");
+    assert_refused(&w->ann, "proposal", "");
     visit(&w->phone, late, w->f->customer);
     pass(w, 15 * DAY_MS); /* she doesn't, but comes too late */
     pretend_sync(&w->phone);
-    assert_refused(&w->phone, "not_found", "visit.customer_id");
+    assert_refused(&w->phone, "proposal", "");
+    assert_int_equal(firm_count(w->f, "SELECT count(*) FROM proposal"), 4); /* hers, and Bob's */
+    assert_int_equal(firm_count(w->f, "SELECT count(*) FROM visit"), 1);
     pretend_sync(&w->meg);
     assert_non_null(pretend_row(&w->meg, TABLE_visit, early, NULL));
+}
+
+/* Once a device has shown that it heard of a move, it can't say that it hadn't; and a device that
+ * wasn't there can't have been taken by surprise. */
+static void what_was_heard_is_not_taken_back(void **state)
+{
+    struct world *w = *state;
+    struct pretend late;
+    struct cursor before[PRETEND_MAX];
+    all_sync(w);
+    int64_t base = seq_of(w, "customer", w->f->customer);
+    memcpy(before, w->ann.cursors, sizeof before);
+    move(w, w->f->customer, w->f->bob_book);
+    pretend_sync(&w->ann);
+    pretend_sync(&w->ann); /* shows its cursor behind the departure */
+    memcpy(w->ann.cursors, before, sizeof before);
+    set_text(&w->ann, w->f->customer, COLUMN_customer_city, "back-dated", base);
+    pretend_sync(&w->ann);
+    assert_refused(&w->ann, "proposal", "");
+    pass(w, 1000);
+    pretend_enrol(&late, w->f, w->f->ann, 9);
+    memcpy(late.cursors, before, sizeof before);
+    late.cursor_count = w->ann.cursor_count;
+    set_text(&late, w->f->customer, COLUMN_customer_city, "never held", base);
+    pretend_sync(&late);
+    assert_refused(&late, "proposal", "");
+    pretend_free(&late);
+    assert_int_equal(firm_count(w->f, "SELECT count(*) FROM customer WHERE city IS NOT NULL"), 0);
+}
+
+/* A17: an id outside the scopes is answered like one that never was, whatever is done to it. */
+static void a_guessed_id_was_never_there(void **state)
+{
+    struct world *w = *state;
+    uint8_t nobodys[16], visit_id[16];
+    all_sync(w);
+    firm_new_id(w->f, nobodys);
+    const uint8_t *const ids[] = {nobodys, w->f->bobs_customer};
+    for (size_t i = 0; i < count_of(ids); i++) {
+        set_text(&w->ann, ids[i], COLUMN_customer_city, "guessed", 0);
+        pretend_sync(&w->ann);
+        assert_refused(&w->ann, "not_found", "customer");
+        pretend_change(&w->ann, CHANGE_DELETE, TABLE_customer, ids[i], 0, NULL, 0);
+        pretend_sync(&w->ann);
+        assert_refused(&w->ann, "not_found", "customer");
+        visit(&w->ann, visit_id, ids[i]);
+        pretend_sync(&w->ann);
+        assert_refused(&w->ann, "not_found", "visit.customer_id");
+    }
+    const struct cell cells[] = {
+        {.column = COLUMN_customer_name, .value = text_value("Taken over")},
+        {.column = COLUMN_customer_kind, .value = text_value("customer")},
+        {.column = COLUMN_customer_book_id, .value = id_value(w->f->ann_book)}};
+    pretend_change(&w->ann, CHANGE_INSERT, TABLE_customer, w->f->bobs_customer, 0, cells, 3);
+    pretend_sync(&w->ann);
+    assert_refused(&w->ann, "not_found", "customer");
+    assert_int_equal(firm_count(w->f, "SELECT count(*) FROM proposal"), 0);
+    assert_int_equal(firm_count(w->f, "SELECT count(*) FROM change_log WHERE outcome = 3"), 7);
 }
 
 /* A row is streamed at its last number; what of it is newer than `done` must come even if the
@@ -761,6 +821,8 @@ int main(void)
                                        TEST(what_waits_is_judged_when_it_can),
                                        TEST(nobody_gets_anothers_book),
                                        TEST(a_moved_customer_leaves_and_comes),
+                                       TEST(what_was_heard_is_not_taken_back),
+                                       TEST(a_guessed_id_was_never_there),
                                        TEST(work_from_before_a_move_is_taken_in),
                                        TEST(a_pass_goes_on_where_it_was_cut),
                                        TEST(any_number_of_answers_may_be_lost),
