@@ -3,8 +3,8 @@
 #include "common/changelog/apply.h"
 
 #include "common/changelog/capture.h"
+#include "common/changelog/counted.h"
 #include "common/changelog/outbox.h"
-#include "common/changelog/under.h"
 
 #define APPLY_ARENA_MAX (4 * TX_BYTES_MAX)
 
@@ -34,6 +34,9 @@ struct err apply_begin(struct apply *a)
 struct err apply_end(struct apply *a, struct err err)
 {
     capture_resume(a->r);
+    if (err.code == ERR_OK) {
+        err = sums_save(&a->r->sums, a->r->db);
+    }
     err = db_end(a->r->db, err);
     if (err.code != ERR_OK) {
         outbox_reset(a->r); /* it may know of things that were undone */
@@ -91,6 +94,23 @@ static const struct table *known_table(const struct rows *rows)
     return t;
 }
 
+/* A row that nothing is pending on. `*laid` is false where it needs a closer look. */
+static struct err apply_plain(struct apply *a, const struct table *t, const struct rows *rows,
+                              const struct row *row, struct lay_many *many, bool *laid)
+{
+    const struct counted is = {.scope = many->scope, .seq = row->seq};
+    struct row_stamp local = {.found = false};
+    struct err err = rows->whole ? err_ok() : lay_stamp_of(a->r->db, t, row->id, &local);
+    if (err.code == ERR_OK) {
+        err = lay_many_row(many, row, laid);
+    }
+    if (err.code == ERR_OK && *laid) {
+        const struct counted was = counted_stamp(&local);
+        counted_change(a->r, t, row->id, &was, &is);
+    }
+    return err;
+}
+
 static struct err apply_each(struct apply *a, const struct table *t, const struct rows *rows,
                              struct lay_many *many)
 {
@@ -104,7 +124,7 @@ static struct err apply_each(struct apply *a, const struct table *t, const struc
             continue;
         }
         if (outbox_of_row(a->r, t->number, row->id) == NULL) {
-            err = lay_many_row(many, row, &laid);
+            err = apply_plain(a, t, rows, row, many, &laid);
         }
         if (err.code == ERR_OK && !laid) {
             err = apply_one(a, t, rows, row, many->scope);
@@ -130,59 +150,21 @@ struct err apply_rows(struct apply *a, const struct rows *rows)
     return apply_each(a, t, rows, &many);
 }
 
-/* Of a row that was deleted here and waits for its verdict: whether it departed, as far as this
- * device knows. */
-static struct err deleted_departs(struct apply *a, const struct departure *departure, int64_t scope,
-                                  bool *departs)
-{
-    struct under seq;
-    struct under to;
-    struct db *db = a->r->db;
-    const struct outbox_entry *e = outbox_of_row(a->r, departure->table, departure->id);
-    *departs = false;
-    while (e != NULL && e->op != CHANGE_DELETE) {
-        e = outbox_next(a->r, e);
-    }
-    if (e == NULL) {
-        return err_ok();
-    }
-    struct err err = under_get(db, departure->table, departure->id, UNDER_SEQ, &a->arena, &seq);
-    if (err.code == ERR_OK) {
-        err = under_get(db, departure->table, departure->id, UNDER_SCOPE, &a->arena, &to);
-    }
-    if (err.code != ERR_OK) {
-        return err;
-    }
-    if (seq.found && seq.value.kind == VALUE_INT && to.found) {
-        *departs = to.value.i == scope && seq.value.i < departure->seq;
-        return err_ok();
-    }
-    struct outbox_old old;
-    err = outbox_old(a->r, e, &a->arena, &old);
-    *departs = err.code == ERR_OK && old.scope.kind == VALUE_INT && old.scope.i == scope;
-    return err;
-}
-
 struct err apply_departure(struct apply *a, const struct departure *departure)
 {
     const struct table *t = catalogue_table(departure->table);
     int64_t scope = 0;
     bool held = false;
-    struct row_stamp local;
+    struct counted local;
     if (t == NULL) {
         return err_ok(); /* a table that this program doesn't know has no rows here */
     }
     struct err err = apply_scope(a, &departure->scope, &scope, &held);
-    if (err.code == ERR_OK) {
-        err = lay_stamp_of(a->r->db, t, departure->id, &local);
-    }
-    if (err.code != ERR_OK) {
-        return err;
-    }
-    bool departs = local.found && local.scope == scope && local.seq < departure->seq;
     arena_clear(&a->arena);
-    if (!local.found) {
-        err = deleted_departs(a, departure, scope, &departs);
+    if (err.code == ERR_OK) {
+        err = counted_now(a->r, t, departure->id, &a->arena, &local);
     }
+    bool departs =
+        err.code == ERR_OK && scope != 0 && local.scope == scope && local.seq < departure->seq;
     return err.code == ERR_OK && departs ? apply_drop(a, t, departure->id) : err;
 }

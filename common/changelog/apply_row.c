@@ -2,6 +2,7 @@
  * below edits whose row had left. See apply.h. */
 #include "common/changelog/apply.h"
 
+#include "common/changelog/counted.h"
 #include "common/changelog/freeze.h"
 #include "common/changelog/outbox.h"
 #include "common/changelog/sent.h"
@@ -125,34 +126,47 @@ static bool is_deleted_here(const struct apply *a, const struct table *t, const 
     return deleted;
 }
 
+/* `local` is where the row stands now. */
+static struct err place_row(struct apply *a, const struct table *t, const uint8_t id[16],
+                            bool whole, const struct cell *cells, size_t count,
+                            const struct row_stamp *local, const struct row_stamp *stamp,
+                            bool *missing)
+{
+    if (local->found) {
+        return local->seq > stamp->seq ? err_ok() : lay_between(a, t, id, cells, count, stamp);
+    }
+    if (is_deleted_here(a, t, id)) {
+        return lay_below_delete(a, t, id, whole, cells, count, stamp);
+    }
+    if (whole) {
+        return lay_again(a, t, id, cells, count, stamp);
+    }
+    *missing = true;
+    return err_ok();
+}
+
 struct err apply_row(struct apply *a, const struct table *t, const uint8_t id[16], bool whole,
                      const struct cell *cells, size_t count, int64_t scope, int64_t seq,
                      bool *missing)
 {
     const struct row_stamp stamp = {.found = true, .scope = scope, .seq = seq};
     struct row_stamp local;
-    bool laid = false;
+    struct counted was;
+    struct counted is;
     *missing = false;
-    if (outbox_of_row(a->r, t->number, id) == NULL) {
-        struct err err = lay_newer(a->r->db, t, id, cells, count, &stamp, &laid);
-        if (err.code != ERR_OK || laid) {
-            return err;
-        }
-    }
     struct err err = lay_stamp_of(a->r->db, t, id, &local);
-    if (err.code != ERR_OK) {
-        return err;
+    if (err.code == ERR_OK) {
+        err = counted_of(a->r, t, id, &local, &a->arena, &was);
     }
-    if (local.found) {
-        return local.seq > seq ? err : lay_between(a, t, id, cells, count, &stamp);
+    if (err.code == ERR_OK) {
+        err = place_row(a, t, id, whole, cells, count, &local, &stamp, missing);
     }
-    if (is_deleted_here(a, t, id)) {
-        return lay_below_delete(a, t, id, whole, cells, count, &stamp);
+    if (err.code == ERR_OK) {
+        err = counted_now(a->r, t, id, &a->arena, &is);
     }
-    if (whole) {
-        return lay_again(a, t, id, cells, count, &stamp);
+    if (err.code == ERR_OK) {
+        counted_change(a->r, t, id, &was, &is);
     }
-    *missing = true;
     return err;
 }
 
@@ -173,12 +187,18 @@ struct err apply_drop(struct apply *a, const struct table *t, const uint8_t id[1
 {
     const struct value gone = value_null();
     bool there = false;
+    const struct counted nowhere = {.scope = 0};
+    struct counted was;
     bool pending = outbox_of_row(a->r, t->number, id) != NULL;
-    struct err err = pending ? freeze_row(a, t, id) : err_ok();
+    struct err err = counted_now(a->r, t, id, &a->arena, &was);
+    if (err.code == ERR_OK && pending) {
+        err = freeze_row(a, t, id);
+    }
     if (err.code == ERR_OK) {
         err = lay_drop(a->r->db, t, id, &there);
     }
     a->dropped += there ? 1 : 0;
+    counted_change(a->r, t, id, &was, &nowhere);
     if (err.code != ERR_OK || !pending) {
         return err;
     }

@@ -1,6 +1,7 @@
 /* Scopes of a device: entered, left, their cursors, and those that begin anew. See apply.h. */
 #include "common/changelog/apply.h"
 
+#include "common/changelog/counted.h"
 #include "common/changelog/digest.h"
 #include "common/changelog/freeze.h"
 #include "common/changelog/outbox.h"
@@ -84,12 +85,13 @@ static struct err forget_deleted(struct apply *a, int64_t no)
     const struct outbox_entry *e = outbox_from(a->r, 0, &count);
     struct err err = err_ok();
     for (size_t i = 0; i < count && err.code == ERR_OK; i++) {
-        struct outbox_old old = {.cols = 0};
-        if (e[i].op != CHANGE_DELETE) {
+        struct counted is = {.scope = 0};
+        const struct table *t = catalogue_table(e[i].table);
+        if (e[i].op != CHANGE_DELETE || t == NULL) {
             continue;
         }
-        err = outbox_old(a->r, &e[i], &a->arena, &old);
-        if (err.code == ERR_OK && old.scope.kind == VALUE_INT && old.scope.i == no) {
+        err = counted_now(a->r, t, e[i].id, &a->arena, &is);
+        if (err.code == ERR_OK && is.scope == no) {
             err = under_put(a->r->db, e[i].table, e[i].id, UNDER_SEQ, e[i].base, &gone);
         }
     }
@@ -115,6 +117,9 @@ struct err apply_leave(struct apply *a, const struct scope_id *scope)
                        catalogue_table_at(i)->name);
         err = run_for_scope(a, sql, no, "apply_leave");
         a->dropped += err.code == ERR_OK ? db_changes(a->r->db) : 0;
+    }
+    if (err.code == ERR_OK) {
+        err = counted_forget(a->r, no);
     }
     if (err.code == ERR_OK) {
         err = run_for_scope(a, "DELETE FROM cursor WHERE scope = ?1", no, "apply_leave");

@@ -20,8 +20,10 @@ void capture_resume(struct replica *r)
 
 void capture_transaction_ended(void *replica, bool committed)
 {
-    (void)committed;
     struct replica *r = replica;
+    if (!committed) {
+        sums_clear(&r->sums);
+    }
     r->capture.tx = 0;
     r->capture.rows = 0;
 }

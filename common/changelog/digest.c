@@ -22,7 +22,7 @@ static uint64_t get_be64(const uint8_t *from)
     return n;
 }
 
-static void row_hash(const uint8_t key[16], const uint8_t id[16], int64_t seq, uint64_t words[2])
+void digest_hash(const uint8_t key[16], const uint8_t id[16], int64_t seq, uint64_t words[2])
 {
     static_assert(crypto_shorthash_siphashx24_KEYBYTES == 16, "the store's digest key");
     static_assert(crypto_shorthash_siphashx24_BYTES == 16, "two words");
@@ -38,7 +38,7 @@ static void row_hash(const uint8_t key[16], const uint8_t id[16], int64_t seq, u
 void digest_add(struct digest_sum *sum, const uint8_t key[16], const uint8_t id[16], int64_t seq)
 {
     uint64_t words[2];
-    row_hash(key, id, seq, words);
+    digest_hash(key, id, seq, words);
     sum->words[0] += words[0];
     sum->words[1] += words[1];
     sum->rows++;
@@ -47,7 +47,7 @@ void digest_add(struct digest_sum *sum, const uint8_t key[16], const uint8_t id[
 void digest_remove(struct digest_sum *sum, const uint8_t key[16], const uint8_t id[16], int64_t seq)
 {
     uint64_t words[2];
-    row_hash(key, id, seq, words);
+    digest_hash(key, id, seq, words);
     sum->words[0] -= words[0];
     sum->words[1] -= words[1];
     sum->rows--;
@@ -64,6 +64,15 @@ void digest_sum_bytes(const struct digest_sum *sum, uint8_t out[16])
 {
     put_be64(out, sum->words[0]);
     put_be64(out + 8, sum->words[1]);
+}
+
+void digest_sum_from(struct digest_sum *sum, uint64_t rows, struct bytes bytes)
+{
+    *sum = (struct digest_sum){.rows = rows};
+    if (bytes.size == 16) {
+        sum->words[0] = get_be64(bytes.at);
+        sum->words[1] = get_be64(bytes.at + 8);
+    }
 }
 
 int scope_id_compare(const struct scope_id *a, const struct scope_id *b)
@@ -106,38 +115,6 @@ void digest_row(struct digest_work *w, int64_t scope_no, uint16_t table, const u
             digest_add(sum, w->key, id, seq);
         }
     }
-}
-
-static struct err scan_table(struct digest_work *w, struct db *db, size_t table)
-{
-    char sql[192];
-    (void)snprintf(sql, sizeof sql,
-                   "SELECT _scope, _seq, id FROM %s WHERE _seq IS NOT NULL AND _deleted_at IS NULL",
-                   catalogue_table_at(table)->name);
-    struct stmt st;
-    struct err err = db_prepare(db, sql, &st, NULL);
-    if (err.code != ERR_OK) {
-        return err;
-    }
-    while (db_step_row(&st)) {
-        struct digest_sum *sum = sum_of(w, col_int(&st, 0), table);
-        uint8_t id[16];
-        if (sum != NULL && col_id(&st, 2, id)) {
-            digest_add(sum, w->key, id, col_int(&st, 1));
-        }
-    }
-    err = stmt_err(&st, "digest_scan");
-    stmt_close(&st);
-    return err;
-}
-
-struct err digest_scan(struct digest_work *w, struct db *db)
-{
-    struct err err = err_ok();
-    for (size_t i = 0; i < catalogue_table_count() && err.code == ERR_OK; i++) {
-        err = scan_table(w, db, i);
-    }
-    return err;
 }
 
 static int compare_scopes(const void *a, const void *b)

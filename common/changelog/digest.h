@@ -18,8 +18,12 @@ struct digest_sum {
 void digest_add(struct digest_sum *sum, const uint8_t key[16], const uint8_t id[16], int64_t seq);
 void digest_remove(struct digest_sum *sum, const uint8_t key[16], const uint8_t id[16],
                    int64_t seq);
+/* The two words that a row adds. */
+void digest_hash(const uint8_t key[16], const uint8_t id[16], int64_t seq, uint64_t words[2]);
 void digest_join(struct digest_sum *sum, const struct digest_sum *part);
 void digest_sum_bytes(const struct digest_sum *sum, uint8_t out[16]); /* big-endian words */
+/* The reverse; bytes of another size are zeros. */
+void digest_sum_from(struct digest_sum *sum, uint64_t rows, struct bytes bytes);
 
 /* A scope of this database: the number that its rows name, and what the other side calls it. */
 struct digest_scope {
@@ -42,8 +46,6 @@ MUST_USE struct err digest_begin(struct digest_work *w, const uint8_t key[16],
 /* One row; of a scope that isn't asked for, or of an unknown table: nothing. */
 void digest_row(struct digest_work *w, int64_t scope_no, uint16_t table, const uint8_t id[16],
                 int64_t seq);
-/* All rows of all catalogue tables, by a scan. */
-MUST_USE struct err digest_scan(struct digest_work *w, struct db *db);
 /* By scope, then table; a scope's own entry (table 0) stands even when it has no rows, a table's
  * only where it has some. Lives in `arena`. */
 MUST_USE struct err digest_finish(struct digest_work *w, struct arena *arena, struct digest *out);

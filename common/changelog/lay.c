@@ -92,24 +92,6 @@ struct err lay_cells(struct db *db, const struct table *t, const uint8_t id[16],
     return db_step_done(&st, "lay_cells");
 }
 
-struct err lay_newer(struct db *db, const struct table *t, const uint8_t id[16],
-                     const struct cell *cells, size_t count, const struct row_stamp *stamp,
-                     bool *laid)
-{
-    struct sqltext sql;
-    struct stmt st;
-    put_update(&sql, t, cells, count, true);
-    sqltext_put(&sql, " AND (_seq IS NULL OR _seq <= ?3)");
-    struct err err = use(db, &sql, id, &st);
-    if (err.code == ERR_OK) {
-        bind_stamp(&st, stamp);
-        bind_cells(&st, cells, count);
-        err = db_step_done(&st, "lay_newer");
-    }
-    *laid = err.code == ERR_OK && db_changes(db) > 0;
-    return err;
-}
-
 struct err lay_row(struct db *db, const struct table *t, const uint8_t id[16],
                    const struct cell *cells, size_t count, const struct row_stamp *stamp)
 {
@@ -177,7 +159,7 @@ static void put_whole(struct lay_many *m, const struct table *t)
             sqltext_parameter(&m->sql, i + 4);
         }
     }
-    sqltext_put(&m->sql, ") ON CONFLICT (id) DO UPDATE SET _scope = ?2, _seq = ?3");
+    sqltext_put(&m->sql, ") ON CONFLICT (id) DO NOTHING");
 }
 
 void lay_many_init(struct lay_many *m, struct db *db, const struct table *t,
@@ -188,11 +170,11 @@ void lay_many_init(struct lay_many *m, struct db *db, const struct table *t,
     m->scope = scope;
     if (rows->whole) {
         put_whole(m, t);
-    } else {
-        sqltext_begin(&m->sql, "UPDATE ");
-        sqltext_put(&m->sql, t->name);
-        sqltext_put(&m->sql, " SET _scope = ?2, _seq = ?3");
+        return;
     }
+    sqltext_begin(&m->sql, "UPDATE ");
+    sqltext_put(&m->sql, t->name);
+    sqltext_put(&m->sql, " SET _scope = ?2, _seq = ?3");
     for (size_t i = 0; i < rows->column_count; i++) {
         if (is_own(m, i)) {
             sqltext_put(&m->sql, ", ");
@@ -201,8 +183,7 @@ void lay_many_init(struct lay_many *m, struct db *db, const struct table *t,
             sqltext_parameter(&m->sql, i + 4);
         }
     }
-    sqltext_put(&m->sql, rows->whole ? " WHERE _seq IS NULL OR _seq <= ?3"
-                                     : " WHERE id = ?1 AND (_seq IS NULL OR _seq <= ?3)");
+    sqltext_put(&m->sql, " WHERE id = ?1 AND (_seq IS NULL OR _seq <= ?3)");
 }
 
 struct err lay_many_row(struct lay_many *m, const struct row *row, bool *laid)

@@ -20,11 +20,6 @@ MUST_USE struct err lay_stamp_of(struct db *db, const struct table *t, const uin
 MUST_USE struct err lay_cells(struct db *db, const struct table *t, const uint8_t id[16],
                               const struct cell *cells, size_t count,
                               const struct row_stamp *stamp);
-/* The same in one step, unless the row has a higher number. `*laid` is false where it has, or
- * isn't there. */
-MUST_USE struct err lay_newer(struct db *db, const struct table *t, const uint8_t id[16],
-                              const struct cell *cells, size_t count, const struct row_stamp *stamp,
-                              bool *laid);
 /* A row that isn't there. A stamp of zeros: not judged yet. */
 MUST_USE struct err lay_row(struct db *db, const struct table *t, const uint8_t id[16],
                             const struct cell *cells, size_t count, const struct row_stamp *stamp);
@@ -38,8 +33,8 @@ struct lay_many {
     int64_t scope;
     struct sqltext sql;
 };
-/* `rows` is borrowed. Whole rows are inserted or overwritten, others only
- * overwritten; a local row with a higher number stays as it is. */
+/* `rows` is borrowed. Whole rows are inserted where there is none yet, others overwrite one that is
+ * there and has no higher number. */
 void lay_many_init(struct lay_many *m, struct db *db, const struct table *t,
                    const struct rows *rows, int64_t scope);
 /* `*laid` is false where no row was written. */

@@ -17,8 +17,8 @@ static struct err state_insert(struct db *db, const struct enrolled *who)
 {
     static const char sql[] =
         "INSERT INTO device_state (one, device, number, person, epoch, token, timeline,"
-        " timeline_id, digest_key, catalogue, seen_ms)"
-        " VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        " timeline_id, digest_key, catalogue, seen_ms, digested)"
+        " VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1)";
     struct stmt st;
     struct err err = db_use(db, sql, &st);
     if (err.code != ERR_OK) {
@@ -120,11 +120,20 @@ static struct err upgrade(struct replica *r)
     return db_end(r->db, err);
 }
 
+/* A replica from before sums were kept gets them from its rows. */
+static struct err sums_raise(struct replica *r)
+{
+    int64_t made = 0;
+    struct err err = db_one_int(r->db, "SELECT digested FROM device_state", &made);
+    return err.code == ERR_OK && made == 0 ? replica_digest_make(r) : err;
+}
+
 struct err replica_open(struct replica *r, struct db *db, const struct host *host)
 {
     int64_t catalogue = 0;
     *r = (struct replica){.db = db, .host = *host};
     buf_init(&r->capture.old, OLD_VALUES_MAX);
+    sums_init(&r->sums, r->digest_key);
     struct err err = migrations_raise(db, migrations_device, SCHEMA_UNNUMBERED);
     if (err.code == ERR_OK) {
         err = state_read(r, &catalogue);
@@ -141,6 +150,9 @@ struct err replica_open(struct replica *r, struct db *db, const struct host *hos
     if (err.code == ERR_OK && catalogue < CATALOGUE_VERSION) {
         err = upgrade(r);
     }
+    if (err.code == ERR_OK) {
+        err = sums_raise(r);
+    }
     if (err.code != ERR_OK) {
         replica_close(r);
     }
@@ -154,6 +166,7 @@ void replica_close(struct replica *r)
     }
     outbox_free(r->outbox);
     r->outbox = NULL;
+    sums_release(&r->sums);
     buf_release(&r->capture.old);
 }
 

@@ -8,6 +8,7 @@
 #define COMMON_CHANGELOG_REPLICA_H
 
 #include "common/catalogue/catalogue.h"
+#include "common/changelog/sums.h"
 #include "common/db/db.h"
 #include "protocol/messages.h"
 
@@ -37,6 +38,7 @@ struct replica {
     uint8_t digest_key[16];
     char intent[32]; /* of the transaction that is being written, or "" */
     struct capture capture;
+    struct sums sums;       /* of server rows laid in by the transaction under way */
     bool applying;          /* server rows are being laid in: triggers are silent */
     uint64_t clock;         /* hybrid logical clock, last stamp given */
     int64_t offset_ms;      /* server time minus this device's wall clock */
@@ -101,5 +103,7 @@ MUST_USE struct err inbox_discard(struct replica *r, int64_t id);
 
 /* Digest of what the replica holds of each scope, as digest.h; pending inserts are left out. */
 MUST_USE struct err replica_digest(struct replica *r, struct arena *arena, struct digest *out);
+/* Makes the sums anew from the rows. */
+MUST_USE struct err replica_digest_make(struct replica *r);
 
 #endif

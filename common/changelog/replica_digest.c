@@ -1,9 +1,7 @@
-/* The digest of a replica: what the server thinks this device holds. So a row that was deleted
- * here and waits for its verdict still counts, and a new one doesn't yet. */
-#include "common/changelog/digest.h"
+/* The digest of a replica, from the sums that are kept beside its rows. See counted.h for what
+ * counts. */
+#include "common/changelog/counted.h"
 #include "common/changelog/outbox.h"
-#include "common/changelog/replica.h"
-#include "common/changelog/under.h"
 
 static struct err read_scopes(struct replica *r, struct arena *arena, struct digest_scope **out,
                               size_t *count)
@@ -28,68 +26,33 @@ static struct err read_scopes(struct replica *r, struct arena *arena, struct dig
     return stmt_err(&st, "replica_digest");
 }
 
-/* A row under a pending delete: its last number here, unless it has left or was never judged. */
-static struct err add_deleted(struct replica *r, const struct outbox_entry *e, struct arena *arena,
-                              struct digest_work *w)
-{
-    struct under seq;
-    struct under scope;
-    struct outbox_old old;
-    struct err err = under_get(r->db, e->table, e->id, UNDER_SEQ, arena, &seq);
-    if (err.code == ERR_OK) {
-        err = under_get(r->db, e->table, e->id, UNDER_SCOPE, arena, &scope);
-    }
-    if (err.code == ERR_OK) {
-        err = outbox_old(r, e, arena, &old);
-    }
-    if (err.code != ERR_OK) {
-        return err;
-    }
-    if (seq.found && seq.value.kind == VALUE_INT && scope.found) {
-        digest_row(w, scope.value.i, e->table, e->id, seq.value.i);
-    } else if (!seq.found && e->base != 0 && old.scope.kind == VALUE_INT) {
-        digest_row(w, old.scope.i, e->table, e->id, e->base);
-    }
-    return err;
-}
-
-static struct err add_pending_deletes(struct replica *r, struct arena *arena, struct digest_work *w)
-{
-    size_t count = 0;
-    struct err err = outbox_refresh(r);
-    if (err.code != ERR_OK) {
-        return err;
-    }
-    const struct outbox_entry *e = outbox_from(r, 0, &count);
-    for (size_t i = 0; i < count && err.code == ERR_OK; i++) {
-        if (e[i].op == CHANGE_DELETE && outbox_next(r, &e[i]) == NULL) {
-            err = add_deleted(r, &e[i], arena, w);
-        }
-    }
-    return err;
-}
-
 struct err replica_digest(struct replica *r, struct arena *arena, struct digest *out)
 {
-    struct digest_work w;
     struct digest_scope *scopes = NULL;
-    size_t scope_count = 0;
+    size_t count = 0;
     struct err err = db_begin(r->db, DB_LOCK_READ);
     if (err.code != ERR_OK) {
         return err;
     }
-    err = read_scopes(r, arena, &scopes, &scope_count);
+    err = read_scopes(r, arena, &scopes, &count);
     if (err.code == ERR_OK) {
-        err = digest_begin(&w, r->digest_key, scopes, scope_count, arena);
+        err = sums_digest(r->db, scopes, count, arena, out);
+    }
+    return db_end(r->db, err);
+}
+
+struct err replica_digest_make(struct replica *r)
+{
+    struct err err = db_begin(r->db, DB_LOCK_WRITE);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    err = outbox_refresh(r);
+    if (err.code == ERR_OK) {
+        err = counted_make(r);
     }
     if (err.code == ERR_OK) {
-        err = digest_scan(&w, r->db);
-    }
-    if (err.code == ERR_OK) {
-        err = add_pending_deletes(r, arena, &w);
-    }
-    if (err.code == ERR_OK) {
-        err = digest_finish(&w, arena, out);
+        err = db_exec(r->db, "UPDATE device_state SET digested = 1");
     }
     return db_end(r->db, err);
 }

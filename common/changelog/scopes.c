@@ -152,7 +152,7 @@ struct err scopes_save(struct store *st)
             err = scope_save(st, &cache->scopes[i]);
         }
     }
-    return err;
+    return err.code == ERR_OK ? sums_save(&cache->sums, st->db) : err;
 }
 
 void scopes_clear_touched(struct store *st)

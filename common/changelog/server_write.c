@@ -22,6 +22,7 @@ struct server_write {
     size_t order_count;
     size_t order_room;
     uint8_t (*orders)[16]; /* touched, for the rules at the end */
+    size_t sums;           /* of earlier writes in this database transaction */
 };
 
 struct err server_write_begin(struct store *st, const uint8_t person[16], const char *intent,
@@ -33,6 +34,7 @@ struct err server_write_begin(struct store *st, const uint8_t person[16], const 
         return err_make(ERR_NOMEM, 0, "server_write_begin");
     }
     w->st = st;
+    w->sums = sums_mark(&st->cache->sums);
     w->at_ms = at_ms > 0 ? at_ms : 0;
     w->has_person = person != NULL;
     if (person != NULL) {
@@ -48,6 +50,7 @@ struct err server_write_begin(struct store *st, const uint8_t person[16], const 
 void server_write_cancel(struct server_write *w)
 {
     if (w != NULL) {
+        sums_undo(&w->st->cache->sums, w->sums); /* nothing is left of them after its end */
         arena_release(&w->arena);
         free(w->orders);
         free(w);
@@ -66,9 +69,13 @@ int64_t server_write_at_ms(const struct server_write *w)
 
 struct err server_write_savepoint(struct server_write *w, struct server_write_mark *mark)
 {
-    *mark = (struct server_write_mark){
-        .entry = w->entry, .index = w->index, .order_count = w->order_count};
-    return db_savepoint(w->st->db);
+    struct sums *sums = &w->st->cache->sums;
+    struct err err = sums_save_many(sums, w->st->db);
+    *mark = (struct server_write_mark){.entry = w->entry,
+                                       .index = w->index,
+                                       .order_count = w->order_count,
+                                       .sums = sums_mark(sums)};
+    return err.code == ERR_OK ? db_savepoint(w->st->db) : err;
 }
 
 struct err server_write_savepoint_end(struct server_write *w, const struct server_write_mark *mark,
@@ -79,6 +86,7 @@ struct err server_write_savepoint_end(struct server_write *w, const struct serve
         w->index = mark->index;
         w->order_count = mark->order_count;
         w->st->cache->log_no = 0;
+        sums_undo(&w->st->cache->sums, mark->sums);
     }
     return db_savepoint_end(w->st->db, keep);
 }

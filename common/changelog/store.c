@@ -19,6 +19,7 @@ void store_forget(struct store *st)
         memset(cache->authors, 0, cache->author_room * sizeof *cache->authors);
     }
     cache->log_no = 0; /* others append too, before any author was asked for */
+    sums_clear(&cache->sums);
 }
 
 void store_refresh(struct store *st)
@@ -98,6 +99,7 @@ static struct err cache_make(struct store *st)
     }
     st->cache->data_version = -1;
     rowsql_init(&st->cache->sql);
+    sums_init(&st->cache->sums, st->digest_key);
     db_on_transaction_end(st->db, on_transaction_end, st);
     return err_ok();
 }
@@ -148,6 +150,30 @@ static struct err schema_raise(struct db *db, bool writing)
     return old ? err_make(ERR_OUTDATED, (int)version, "store_open") : err;
 }
 
+/* A store from before sums were kept gets them from its rows. */
+static struct err sums_make(struct store *st)
+{
+    struct err err = sums_scan(&st->cache->sums, st->db);
+    if (err.code == ERR_OK) {
+        err = sums_save(&st->cache->sums, st->db);
+    }
+    return err.code == ERR_OK ? db_exec(st->db, "UPDATE store_state SET digested = 1") : err;
+}
+
+static struct err sums_raise(struct store *st, bool writing)
+{
+    int64_t made = 0;
+    struct err err = db_one_int(st->db, "SELECT digested FROM store_state", &made);
+    if (err.code != ERR_OK || made != 0) {
+        return err;
+    }
+    if (!writing) {
+        return err_make(ERR_OUTDATED, 0, "store_open");
+    }
+    err = db_begin(st->db, DB_LOCK_WRITE);
+    return err.code == ERR_OK ? db_end(st->db, sums_make(st)) : err;
+}
+
 struct err store_open(struct store *st, struct db *db, const struct host *host, bool writing)
 {
     *st = (struct store){.db = db, .host = *host};
@@ -165,7 +191,16 @@ struct err store_open(struct store *st, struct db *db, const struct host *host, 
     if (err.code == ERR_OK && writing && catalogue < CATALOGUE_VERSION) {
         err = catalogue_raise(db);
     }
-    return err.code == ERR_OK ? cache_make(st) : err;
+    if (err.code == ERR_OK) {
+        err = cache_make(st);
+    }
+    if (err.code == ERR_OK) {
+        err = sums_raise(st, writing);
+        if (err.code != ERR_OK) {
+            store_close(st);
+        }
+    }
+    return err;
 }
 
 void store_close(struct store *st)
@@ -175,6 +210,7 @@ void store_close(struct store *st)
     }
     db_on_transaction_end(st->db, NULL, NULL);
     rowsql_release(&st->cache->sql);
+    sums_release(&st->cache->sums);
     free(st->cache->scopes);
     free(st->cache->authors);
     free(st->cache);
@@ -184,8 +220,8 @@ void store_close(struct store *st)
 static struct err state_insert(struct store *st)
 {
     static const char sql[] = "INSERT INTO store_state (one, timeline, timeline_id, digest_key,"
-                              " catalogue, company, house_book)"
-                              " VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)";
+                              " catalogue, company, house_book, digested)"
+                              " VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, 1)";
     struct stmt q;
     struct err err = db_use(st->db, sql, &q);
     if (err.code != ERR_OK) {

@@ -63,6 +63,7 @@ struct server_write_mark {
     int64_t entry;
     int64_t index;
     size_t order_count;
+    size_t sums;
 };
 MUST_USE struct err server_write_savepoint(struct server_write *w, struct server_write_mark *mark);
 MUST_USE struct err server_write_savepoint_end(struct server_write *w,

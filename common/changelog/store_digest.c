@@ -100,10 +100,5 @@ struct err store_digest(struct store *st, uint32_t device_number, struct arena *
     if (count > 0) {
         qsort(scopes, count, sizeof *scopes, by_no);
     }
-    struct digest_work work;
-    err = digest_begin(&work, st->digest_key, scopes, count, arena);
-    if (err.code == ERR_OK) {
-        err = digest_scan(&work, st->db);
-    }
-    return err.code == ERR_OK ? digest_finish(&work, arena, out) : err;
+    return sums_digest(st->db, scopes, count, arena, out);
 }

@@ -7,6 +7,7 @@
 #include "common/changelog/chain.h"
 #include "common/changelog/rowsql.h"
 #include "common/changelog/store.h"
+#include "common/changelog/sums.h"
 
 struct scope {
     int64_t no; /* 0: not read yet */
@@ -31,6 +32,7 @@ struct store_cache {
     struct author *authors; /* at [number] */
     int64_t log_no;         /* last number of the change log; 0: not read yet */
     struct rowsql sql;
+    struct sums sums; /* of rows written in this database transaction */
 };
 
 /* Forgets what another connection may have changed. Call it once inside each transaction, before
@@ -53,7 +55,8 @@ MUST_USE struct err scope_next(struct store *st, int64_t no, int64_t at_least, i
 MUST_USE struct err scope_head(void *store, int64_t no, struct scope_id *id,
                                struct chain_head *head);
 MUST_USE struct err scope_chain(struct store *st, int64_t no, const struct chain_head *head);
-/* Writes raised counters and heads; before the end of each transaction that took numbers. */
+/* Writes raised counters and heads, and the sums of what was written; before the end of each
+ * transaction that took numbers. */
 MUST_USE struct err scopes_save(struct store *st);
 /* The scopes raised since the last call. */
 MUST_USE struct err scopes_take_touched(struct store *st, struct arena *arena,

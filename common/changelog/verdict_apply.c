@@ -3,6 +3,7 @@
  * pending on the same rows keep lying on top. */
 #include "common/changelog/verdict_apply.h"
 
+#include "common/changelog/counted.h"
 #include "common/changelog/freeze.h"
 #include "common/changelog/outbox.h"
 #include "common/changelog/restore.h"
@@ -267,18 +268,81 @@ static struct err drop_untold(struct judging *j, const struct outbox_entry *e)
     return err.code == ERR_OK && untold ? apply_drop(j->a, t, e->id) : err;
 }
 
+/* Rows of a transaction whose place in the digest may change when it leaves the outbox. */
+struct recount {
+    size_t count;
+    struct outbox_entry *rows; /* an entry of each */
+    struct counted *before;
+};
+
+static bool deletes_row(const struct replica *r, const struct outbox_entry *first)
+{
+    const struct outbox_entry *e = first;
+    while (e != NULL && e->tx == first->tx && e->op != CHANGE_DELETE) {
+        e = outbox_next(r, e);
+    }
+    return e != NULL && e->tx == first->tx;
+}
+
+/* `all`: whatever was done to them, not just those that it deletes. */
+static struct err recount_begin(struct judging *j, const struct outbox_entry *e, size_t mine,
+                                bool all, struct recount *out)
+{
+    struct replica *r = j->a->r;
+    *out = (struct recount){.count = 0};
+    out->rows = arena_array(&j->a->arena, mine, sizeof *out->rows);
+    out->before = arena_array(&j->a->arena, mine, sizeof *out->before);
+    struct err err =
+        out->rows == NULL || out->before == NULL ? err_make(ERR_NOMEM, 0, "verdict") : err_ok();
+    for (size_t i = 0; i < mine && err.code == ERR_OK; i++) {
+        const struct table *t = catalogue_table(e[i].table);
+        if (t == NULL || !outbox_is_rows_first(r, &e[i]) || (!all && !deletes_row(r, &e[i]))) {
+            continue;
+        }
+        out->rows[out->count] = e[i];
+        err = counted_now(r, t, e[i].id, &j->a->arena, &out->before[out->count]);
+        out->count++;
+    }
+    return err;
+}
+
+static struct err recount_end(struct judging *j, const struct recount *c)
+{
+    struct err err = err_ok();
+    for (size_t i = 0; i < c->count && err.code == ERR_OK; i++) {
+        const struct outbox_entry *e = &c->rows[i];
+        const struct table *t = catalogue_table(e->table);
+        struct counted now;
+        err = counted_now(j->a->r, t, e->id, &j->a->arena, &now);
+        if (err.code == ERR_OK) {
+            counted_change(j->a->r, t, e->id, &c->before[i], &now);
+        }
+    }
+    return err;
+}
+
+/* Takes it out of the outbox; `e` are its entries. */
+static struct err settle(struct judging *j, const struct outbox_entry *e, size_t mine)
+{
+    struct recount recount;
+    struct err err = recount_begin(j, e, mine, false, &recount);
+    for (size_t i = 0; i < mine && err.code == ERR_OK; i++) {
+        err = settle_below(j, &e[i]);
+    }
+    if (err.code == ERR_OK) {
+        err = outbox_remove(j->a->r, j->tx);
+    }
+    return err.code == ERR_OK ? recount_end(j, &recount) : err;
+}
+
 static struct err accept(struct judging *j)
 {
     struct replica *r = j->a->r;
     size_t count = 0;
     const struct outbox_entry *e = outbox_from(r, j->tx, &count);
     size_t mine = 0;
-    struct err err = err_ok();
     while (mine < count && e[mine].tx == j->tx) {
         mine++;
-    }
-    for (size_t i = 0; i < mine && err.code == ERR_OK; i++) {
-        err = settle_below(j, &e[i]);
     }
     struct outbox_entry *copies = arena_array(&j->a->arena, mine, sizeof *copies);
     if (copies == NULL) {
@@ -287,9 +351,7 @@ static struct err accept(struct judging *j)
     if (mine > 0) {
         memcpy(copies, e, mine * sizeof *copies); /* the index may move while rows are laid */
     }
-    if (err.code == ERR_OK) {
-        err = outbox_remove(r, j->tx);
-    }
+    struct err err = settle(j, e, mine);
     for (size_t i = 0; i < j->verdict->row_count && err.code == ERR_OK; i++) {
         err = lay_verdict_row(j, &j->verdict->rows[i]);
     }
@@ -330,14 +392,21 @@ static struct err refuse(struct judging *j)
     while (mine < count && e[mine].tx == j->tx) {
         mine++;
     }
+    struct recount recount = {.count = 0};
     struct err err = freeze_later(j, e, mine);
     e = outbox_from(r, j->tx, &count);
+    if (err.code == ERR_OK) {
+        err = recount_begin(j, e, mine, true, &recount);
+    }
     for (size_t i = 0; i < mine && err.code == ERR_OK; i++) {
         if (outbox_is_rows_first(r, &e[i])) {
             err = restore_row(j->a, &e[i]);
         }
     }
-    return err.code == ERR_OK ? outbox_remove(r, j->tx) : err;
+    if (err.code == ERR_OK) {
+        err = outbox_remove(r, j->tx);
+    }
+    return err.code == ERR_OK ? recount_end(j, &recount) : err;
 }
 
 /* ---- all ---- */

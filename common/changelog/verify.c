@@ -143,6 +143,20 @@ static struct err verify_log(struct verify *v)
     return err.code == ERR_OK ? chain_verify(v->st, on_chain, v) : err;
 }
 
+static void sum_differs(void *context, int64_t scope, uint16_t table)
+{
+    struct verify *v = context;
+    const struct table *t = catalogue_table(table);
+    v->findings++;
+    buf_printf(v->report, "digest differs from the rows: scope %" PRId64 " %s\n", scope,
+               t == NULL ? "" : t->name);
+}
+
+static struct err verify_sums(struct verify *v)
+{
+    return sums_check(v->st->db, v->st->digest_key, sum_differs, v);
+}
+
 struct err store_verify(struct store *st, struct buf *report)
 {
     struct verify v = {.st = st, .report = report};
@@ -158,6 +172,9 @@ struct err store_verify(struct store *st, struct buf *report)
     }
     if (err.code == ERR_OK) {
         err = verify_log(&v);
+    }
+    if (err.code == ERR_OK) {
+        err = verify_sums(&v);
     }
     if (err.code == ERR_OK && v.findings > 0) {
         err = err_make(ERR_CORRUPT, 0, "store_verify");

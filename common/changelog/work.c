@@ -62,6 +62,8 @@ static struct err row_read(struct work *w, struct stmt *q, struct work_row *row)
     row->seq = col_int(q, ROWSQL_SEQ);
     row->deleted_at = row->deleted_before = col_int(q, ROWSQL_DELETED);
     row->entered = col_int(q, ROWSQL_ENTERED);
+    row->counted_scope = row->deleted_at == 0 ? row->scope : 0;
+    row->counted_seq = row->seq;
     bool room = true;
     for (size_t i = 0; i < row->table->column_count; i++) {
         uint8_t number = row->table->columns[i].number;
@@ -350,4 +352,17 @@ struct err work_old_values(const struct work_row *row, struct buf *out)
         }
     }
     return err_ok();
+}
+
+void work_count_anew(struct work *w, struct work_row *row)
+{
+    struct sums *sums = &w->st->cache->sums;
+    if (row->counted_scope != 0) {
+        sums_remove(sums, row->counted_scope, row->table->number, row->id, row->counted_seq);
+    }
+    row->counted_scope = row->deleted_at == 0 ? row->scope : 0;
+    row->counted_seq = row->seq;
+    if (row->counted_scope != 0) {
+        sums_add(sums, row->counted_scope, row->table->number, row->id, row->counted_seq);
+    }
 }

@@ -24,6 +24,8 @@ struct work_row {
     int64_t deleted_before; /* the same as this transaction found it */
     int64_t left_scope;     /* moved by this transaction: where it was, 0: it wasn't */
     int64_t left_seq;       /* and the number of its departure there */
+    int64_t counted_scope;  /* where the digest counts the row, 0: nowhere, */
+    int64_t counted_seq;    /* and under which number */
     struct row_meta meta;
     struct value *values;  /* by column number */
     struct value *before;  /* the same as this transaction found them */
@@ -80,6 +82,9 @@ MUST_USE struct err work_move_customer(struct work *w, struct work_row *customer
 /* Replaced values of a touched row as a CBOR sequence: column, value, column, value, … */
 MUST_USE struct err work_old_values(const struct work_row *row, struct buf *out);
 
+/* The digest counts the row as it stands now; for who logs it. */
+void work_count_anew(struct work *w, struct work_row *row);
+
 struct work_entry { /* what the change log says of a transaction */
     uint8_t identity[32];
     enum outcome outcome;
@@ -91,8 +96,9 @@ struct work_entry { /* what the change log says of a transaction */
  * of the work if `with_rows`. `*no` gets its number. */
 MUST_USE struct err work_log(struct work *w, const struct work_entry *entry, bool with_rows,
                              int64_t *no);
-/* The same in steps, for work of any size: the entry, its rows (counting on from `*index`), and
- * when all of them are there, the chain. No other entry may come in between. */
+/* The same in steps, for work of any size: the entry, its rows (counting on from `*index`; the
+ * digest counts them anew), and when all of them are there, the chain. No other entry may come in
+ * between. */
 MUST_USE struct err work_log_open(struct work *w, const struct work_entry *entry, int64_t *no);
 MUST_USE struct err work_log_rows(struct work *w, int64_t no, int64_t *index);
 MUST_USE struct err work_log_close(struct store *st, int64_t no);

@@ -111,10 +111,11 @@ static struct err log_row(struct work *w, const struct work_row *row, int64_t no
 struct err work_log_rows(struct work *w, int64_t no, int64_t *index)
 {
     struct err err = err_ok();
-    for (const struct work_row *row = w->touched; row != NULL && err.code == ERR_OK;
+    for (struct work_row *row = w->touched; row != NULL && err.code == ERR_OK;
          row = row->next_touched) {
         struct chain_row part; /* chained at the end, when all are there */
         err = log_row(w, row, no, (*index)++, &part);
+        work_count_anew(w, row);
     }
     return err;
 }
@@ -169,10 +170,11 @@ static struct err log_rows(struct work *w, int64_t no, struct chain_sum *sum)
 {
     struct err err = err_ok();
     int64_t index = 0;
-    for (const struct work_row *row = w->touched; row != NULL && err.code == ERR_OK;
+    for (struct work_row *row = w->touched; row != NULL && err.code == ERR_OK;
          row = row->next_touched) {
         struct chain_row part;
         err = log_row(w, row, no, index++, &part);
+        work_count_anew(w, row);
         if (err.code == ERR_OK) {
             err = chain_add(sum, &part);
         }

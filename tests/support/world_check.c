@@ -152,6 +152,13 @@ static void check_contents(struct world_device *d)
 
 /* ---- the rest ---- */
 
+static void on_sum(void *context, int64_t scope, uint16_t table)
+{
+    const struct world_device *d = context;
+    world_fail(d->world, "device %zu: sums of scope %" PRId64 ", table %u aren't those of its rows",
+               (size_t)(d - d->world->devices), scope, (unsigned)table);
+}
+
 static void check_digest(struct world_device *d)
 {
     struct world *w = d->world;
@@ -177,6 +184,7 @@ static void check_device(struct world_device *d)
                    counts.pending);
     }
     check_contents(d);
+    world_must(w, d->db, sums_check(d->db, d->replica.digest_key, on_sum, d));
     check_digest(d);
     buf_init(&report, 1u << 16);
     world_must(w, d->db, db_integrity(d->db, &report));
