@@ -30,6 +30,7 @@ static void put_fields(struct list_writer *l, const struct message *m)
         list_put_scope(l, &m->scope);
         return;
     case MESSAGE_ROWS:
+    case MESSAGE_WITNESS:
         rows_put(l, &m->rows);
         return;
     case MESSAGE_DEPARTURE:
@@ -52,6 +53,9 @@ static void put_fields(struct list_writer *l, const struct message *m)
         return;
     case MESSAGE_ENROLLED:
         enrolled_put(l, &m->enrolled);
+        return;
+    case MESSAGE_OFFER:
+        offer_put(l, &m->offer);
         return;
     }
 }
@@ -100,6 +104,7 @@ static void take_fields(struct list_reader *l, struct message *m)
         list_take_scope(l, &m->scope);
         return;
     case MESSAGE_ROWS:
+    case MESSAGE_WITNESS:
         rows_take(l, &m->rows);
         return;
     case MESSAGE_DEPARTURE:
@@ -123,6 +128,9 @@ static void take_fields(struct list_reader *l, struct message *m)
     case MESSAGE_ENROLLED:
         enrolled_take(l, &m->enrolled);
         return;
+    case MESSAGE_OFFER:
+        offer_take(l, &m->offer);
+        return;
     }
 }
 
@@ -133,7 +141,7 @@ enum wire_error message_take(struct bytes item, struct arena *arena, struct mess
     memset(out, 0, sizeof *out);
     cbor_reader_init(&r, item, arena);
     list_open(&l, &r);
-    uint64_t kind = list_take_uint(&l, MESSAGE_ENROLLED);
+    uint64_t kind = list_take_uint(&l, MESSAGE_WITNESS);
     if (kind == 0) {
         cbor_fail(&r, WIRE_MALFORMED);
     }

@@ -34,6 +34,10 @@ const char *message_name(enum message_kind kind)
         return "enrol";
     case MESSAGE_ENROLLED:
         return "enrolled";
+    case MESSAGE_OFFER:
+        return "offer";
+    case MESSAGE_WITNESS:
+        return "witness";
     }
     return "unknown";
 }

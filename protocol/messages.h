@@ -238,6 +238,22 @@ struct batch {
 struct verdicts {
     size_t count;
     struct verdict *verdicts; /* by rising number */
+    uint8_t mac[16];          /* of the offer that these verdicts would make; zero: none */
+};
+
+/* Transactions that the server has accepted before, in words that it recognizes as its own: the
+ * accepted and merged verdicts of one VERDICTS message. */
+struct offered {
+    uint8_t identity[32];
+    size_t seq_count;
+    int64_t *seqs; /* of the verdict's rows */
+};
+
+struct offer {
+    int64_t received_ms; /* server time of the answer that the verdicts stood in */
+    uint8_t mac[16];
+    size_t count;
+    struct offered *entries;
 };
 
 /* The body of an HTTP error answer, and of nothing else. */
@@ -257,8 +273,10 @@ struct hint {
 struct enrol {
     uint8_t secret[20];
     uint8_t public_key[32];
-    struct bytes name; /* of the device, for people */
-    struct bytes app;  /* program and version */
+    struct bytes name;        /* of the device, for people */
+    struct bytes app;         /* program and version */
+    uint32_t protocol;        /* that the device speaks; 0: the first */
+    struct bytes certificate; /* enrolled before, at a server that was restored since; or empty */
 };
 
 struct enrolled {
@@ -271,7 +289,10 @@ struct enrolled {
     struct timeline timeline;
     uint8_t digest_key[16];
     int64_t server_ms;
+    struct bytes certificate; /* to be kept: the server's word that it enrolled this device */
 };
+
+#define CERTIFICATE_BYTES_MAX 256
 
 enum message_kind {
     MESSAGE_HELLO = 1,
@@ -288,7 +309,9 @@ enum message_kind {
     MESSAGE_FAULT = 12,
     MESSAGE_HINT = 13,
     MESSAGE_ENROL = 14,
-    MESSAGE_ENROLLED = 15
+    MESSAGE_ENROLLED = 15,
+    MESSAGE_OFFER = 16,
+    MESSAGE_WITNESS = 17
 };
 
 struct message {
@@ -299,7 +322,7 @@ struct message {
         struct answer answer;
         struct verdicts verdicts;
         struct scope_id scope; /* ENTER, LEAVE */
-        struct rows rows;
+        struct rows rows;      /* ROWS, WITNESS */
         struct departure departure;
         struct checkpoint checkpoint;
         struct digest digest;
@@ -307,6 +330,7 @@ struct message {
         struct hint hint;
         struct enrol enrol;
         struct enrolled enrolled;
+        struct offer offer;
     };
 };
 

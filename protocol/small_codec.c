@@ -209,6 +209,8 @@ void enrol_put(struct list_writer *l, const struct enrol *enrol)
     list_put_bytes(l, bytes_of(enrol->public_key, sizeof enrol->public_key));
     list_put_text(l, enrol->name);
     list_put_text(l, enrol->app);
+    list_put_uint(l, enrol->protocol);
+    list_put_bytes(l, enrol->certificate);
 }
 
 static void take_exactly(struct list_reader *l, uint8_t *to, size_t size)
@@ -226,6 +228,8 @@ void enrol_take(struct list_reader *l, struct enrol *out)
     take_exactly(l, out->public_key, sizeof out->public_key);
     out->name = list_take_text(l, NAME_BYTES_MAX);
     out->app = list_take_text(l, NAME_BYTES_MAX);
+    out->protocol = (uint32_t)list_take_uint(l, UINT32_MAX);
+    out->certificate = list_take_bytes(l, CERTIFICATE_BYTES_MAX);
 }
 
 void enrolled_put(struct list_writer *l, const struct enrolled *enrolled)
@@ -239,6 +243,7 @@ void enrolled_put(struct list_writer *l, const struct enrolled *enrolled)
     put_timeline(l, &enrolled->timeline);
     list_put_id(l, enrolled->digest_key);
     list_put_int(l, enrolled->server_ms);
+    list_put_bytes(l, enrolled->certificate);
 }
 
 void enrolled_take(struct list_reader *l, struct enrolled *out)
@@ -252,4 +257,5 @@ void enrolled_take(struct list_reader *l, struct enrolled *out)
     take_timeline(l, &out->timeline);
     list_take_id(l, out->digest_key);
     out->server_ms = list_take_int(l);
+    out->certificate = list_take_bytes(l, CERTIFICATE_BYTES_MAX);
 }

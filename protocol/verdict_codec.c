@@ -4,7 +4,7 @@
  *   count, number, epoch, device_seq, outcome, row count,
  *   table, id, scope, seq, unseen count of each row,
  *   column, value of each unseen cell,
- *   code, field, detail, loser count of each verdict, [loser columns] */
+ *   code, field, detail, loser count of each verdict, [loser columns], mac */
 #include "protocol/codec_parts.h"
 #include "protocol/fields.h"
 
@@ -112,6 +112,7 @@ void verdicts_put(struct list_writer *l, const struct verdicts *verdicts)
     fields_put(&inner, FIELDS_OF(loser_fields), t.losers, t.loser_count);
     list_end(&inner);
     list_mark(l, t.loser_count > 0);
+    list_put_id(l, verdicts->mac);
 }
 
 /* ---- reading: all rows in one array, and each verdict's place in it ---- */
@@ -205,6 +206,7 @@ void verdicts_take(struct list_reader *l, struct verdicts *out)
     take_rows(l, out);
     fields_take(l, FIELDS_OF(reason_fields), out->verdicts, sizeof *out->verdicts, count);
     take_losers(l, out);
+    list_take_id(l, out->mac);
     for (size_t i = 0; i < out->count; i++) {
         if (out->verdicts[i].outcome > OUTCOME_REFUSED ||
             (i > 0 && out->verdicts[i].number <= out->verdicts[i - 1].number)) {

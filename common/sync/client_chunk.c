@@ -112,6 +112,8 @@ static struct err apply_message(struct apply *a, const struct message *m)
     case MESSAGE_HINT:
     case MESSAGE_ENROL:
     case MESSAGE_ENROLLED:
+    case MESSAGE_OFFER:
+    case MESSAGE_WITNESS:
         break;
     }
     return err_make(ERR_INTERNAL, (int)m->kind, "client_chunk");

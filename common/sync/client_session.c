@@ -491,6 +491,8 @@ static struct err take_received(struct client_session *s, const struct message *
     case MESSAGE_HINT:
     case MESSAGE_ENROL:
     case MESSAGE_ENROLLED:
+    case MESSAGE_OFFER:
+    case MESSAGE_WITNESS:
         break;
     }
     return unexpected(m);

@@ -19,7 +19,7 @@ function decode (bytes) {
 }
 
 const KINDS = ['', 'hello', 'batch', 'end', 'answer', 'verdicts', 'scope_enter', 'scope_leave', 'rows',
-  'departure', 'checkpoint', 'digest', 'fault', 'hint', 'enrol', 'enrolled']
+  'departure', 'checkpoint', 'digest', 'fault', 'hint', 'enrol', 'enrolled', 'offer', 'witness']
 const SCOPES = ['', 'company', 'team', 'book', 'user', 'private', 'pool']
 
 const hex = (bytes) => Buffer.from(bytes).toString('hex')
@@ -117,7 +117,18 @@ function verdicts (f) {
   const losersOf = share(list, 'loser_count', losers)
   return {
     verdicts: list.map(({ row_count: _, loser_count: __, ...v }, i) =>
-      ({ ...v, rows: rowsOf[i], losers: losersOf[i] }))
+      ({ ...v, rows: rowsOf[i], losers: losersOf[i] })),
+    mac: id(f.mac ?? [])
+  }
+}
+
+function offer (f) {
+  const list = things(f.count ?? 0, { seq_count: [f.seq_count, 0] })
+  const seqs = share(list, 'seq_count', things(sum(list, 'seq_count'), { seq: [f.seqs, 0] }))
+  return {
+    received_ms: f.received_ms ?? 0, mac: id(f.mac ?? []),
+    entries: list.map((_, i) =>
+      ({ identity: hex(f.identities.subarray(i * 32, i * 32 + 32)), seqs: seqs[i].map((s) => s.seq) }))
   }
 }
 
@@ -166,13 +177,17 @@ const READ = {
   }),
   hint: (f) => ({ server_ms: f.server_ms ?? 0, advanced: f.advanced ?? false }),
   enrol: (f) => ({
-    secret: hex(f.secret), public_key: hex(f.public_key), name: f.name ?? '', app: f.app ?? ''
+    secret: hex(f.secret), public_key: hex(f.public_key), name: f.name ?? '', app: f.app ?? '',
+    protocol: f.protocol ?? 0, certificate: hex(f.certificate ?? [])
   }),
   enrolled: (f) => ({
     device: id(f.device ?? []), device_number: f.device_number ?? 0, person: id(f.person ?? []),
     login: f.login ?? '', epoch: f.epoch ?? 0, token: id(f.token ?? []), timeline: timeline(f),
-    digest_key: id(f.digest_key ?? []), server_ms: f.server_ms ?? 0
-  })
+    digest_key: id(f.digest_key ?? []), server_ms: f.server_ms ?? 0,
+    certificate: hex(f.certificate ?? [])
+  }),
+  offer,
+  witness: rows
 }
 
 function transaction (array) {

@@ -122,7 +122,7 @@ static bool one_verdict_equal(const struct verdict *a, const struct verdict *b)
 
 static bool verdicts_equal(const struct verdicts *a, const struct verdicts *b)
 {
-    bool equal = a->count == b->count;
+    bool equal = a->count == b->count && memcmp(a->mac, b->mac, sizeof a->mac) == 0;
     for (size_t i = 0; equal && i < a->count; i++) {
         equal = one_verdict_equal(&a->verdicts[i], &b->verdicts[i]);
     }
@@ -161,7 +161,22 @@ static bool enrolled_equal(const struct enrolled *a, const struct enrolled *b)
            memcmp(a->person, b->person, 16) == 0 && bytes_equal(a->login, b->login) &&
            a->epoch == b->epoch && memcmp(a->token, b->token, 16) == 0 &&
            timelines_equal(&a->timeline, &b->timeline) &&
-           memcmp(a->digest_key, b->digest_key, 16) == 0 && a->server_ms == b->server_ms;
+           memcmp(a->digest_key, b->digest_key, 16) == 0 && a->server_ms == b->server_ms &&
+           bytes_equal(a->certificate, b->certificate);
+}
+
+static bool offers_equal(const struct offer *a, const struct offer *b)
+{
+    bool equal = a->received_ms == b->received_ms && memcmp(a->mac, b->mac, sizeof a->mac) == 0 &&
+                 a->count == b->count;
+    for (size_t i = 0; equal && i < a->count; i++) {
+        const struct offered *x = &a->entries[i];
+        const struct offered *y = &b->entries[i];
+        equal =
+            SAME_MEMORY(&x->identity, &y->identity) && x->seq_count == y->seq_count &&
+            (x->seq_count == 0 || memcmp(x->seqs, y->seqs, x->seq_count * sizeof *x->seqs) == 0);
+    }
+    return equal;
 }
 
 bool message_equal(const struct message *a, const struct message *b)
@@ -184,6 +199,7 @@ bool message_equal(const struct message *a, const struct message *b)
     case MESSAGE_SCOPE_LEAVE:
         return SAME_MEMORY(&a->scope, &b->scope);
     case MESSAGE_ROWS:
+    case MESSAGE_WITNESS:
         return rows_equal(&a->rows, &b->rows);
     case MESSAGE_DEPARTURE:
         return SAME_MEMORY(&a->departure.scope, &b->departure.scope) &&
@@ -202,9 +218,13 @@ bool message_equal(const struct message *a, const struct message *b)
     case MESSAGE_ENROL:
         return memcmp(a->enrol.secret, b->enrol.secret, sizeof a->enrol.secret) == 0 &&
                memcmp(a->enrol.public_key, b->enrol.public_key, sizeof a->enrol.public_key) == 0 &&
-               bytes_equal(a->enrol.name, b->enrol.name) && bytes_equal(a->enrol.app, b->enrol.app);
+               bytes_equal(a->enrol.name, b->enrol.name) &&
+               bytes_equal(a->enrol.app, b->enrol.app) && a->enrol.protocol == b->enrol.protocol &&
+               bytes_equal(a->enrol.certificate, b->enrol.certificate);
     case MESSAGE_ENROLLED:
         return enrolled_equal(&a->enrolled, &b->enrolled);
+    case MESSAGE_OFFER:
+        return offers_equal(&a->offer, &b->offer);
     }
     return false;
 }

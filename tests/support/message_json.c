@@ -331,6 +331,26 @@ static void enrolled(struct buf *out, const struct enrolled *e)
     timeline(out, &e->timeline);
     hex(out, "digest_key", e->digest_key, 16);
     integer(out, "server_ms", e->server_ms);
+    hex(out, "certificate", e->certificate.at, e->certificate.size);
+}
+
+static void offer(struct buf *out, const struct offer *o)
+{
+    integer(out, "received_ms", o->received_ms);
+    hex(out, "mac", o->mac, sizeof o->mac);
+    open(out, "entries", '[');
+    for (size_t i = 0; i < o->count; i++) {
+        open(out, NULL, '{');
+        hex(out, "identity", o->entries[i].identity, sizeof o->entries[i].identity);
+        open(out, "seqs", '[');
+        for (size_t k = 0; k < o->entries[i].seq_count; k++) {
+            put_integer(out, o->entries[i].seqs[k]);
+            buf_put_text(out, ", ");
+        }
+        close(out, ']');
+        close(out, '}');
+    }
+    close(out, ']');
 }
 
 static void enrol(struct buf *out, const struct enrol *e)
@@ -339,6 +359,8 @@ static void enrol(struct buf *out, const struct enrol *e)
     hex(out, "public_key", e->public_key, sizeof e->public_key);
     string(out, "name", e->name);
     string(out, "app", e->app);
+    integer(out, "protocol", e->protocol);
+    hex(out, "certificate", e->certificate.at, e->certificate.size);
 }
 
 static void departure(struct buf *out, const struct departure *d)
@@ -371,6 +393,9 @@ static void list(struct buf *out, const struct message *m)
         }
     }
     close(out, ']');
+    if (m->kind == MESSAGE_VERDICTS) {
+        hex(out, "mac", m->verdicts.mac, sizeof m->verdicts.mac);
+    }
 }
 
 static void fields(struct buf *out, const struct message *m)
@@ -393,6 +418,7 @@ static void fields(struct buf *out, const struct message *m)
         scope(out, &m->scope);
         return;
     case MESSAGE_ROWS:
+    case MESSAGE_WITNESS:
         rows(out, &m->rows);
         return;
     case MESSAGE_DEPARTURE:
@@ -416,6 +442,9 @@ static void fields(struct buf *out, const struct message *m)
         return;
     case MESSAGE_ENROLLED:
         enrolled(out, &m->enrolled);
+        return;
+    case MESSAGE_OFFER:
+        offer(out, &m->offer);
         return;
     }
 }

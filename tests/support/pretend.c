@@ -165,6 +165,8 @@ static void receive(struct pretend *p, const struct message *m)
     case MESSAGE_HINT:
     case MESSAGE_ENROL:
     case MESSAGE_ENROLLED:
+    case MESSAGE_OFFER:
+    case MESSAGE_WITNESS:
         fail_msg("%s in an answer", message_name(m->kind));
     }
 }

@@ -357,6 +357,24 @@ static void random_enrolled(struct random_source *r, struct enrolled *out)
     fill(r, out->token, 16);
     fill(r, out->digest_key, 16);
     random_timeline(r, &out->timeline);
+    out->certificate = random_text(r, 6);
+}
+
+static void random_offer(struct random_source *r, size_t size, struct offer *out)
+{
+    out->received_ms = random_int(r);
+    fill(r, out->mac, sizeof out->mac);
+    out->count = random_below(r, size + 1);
+    out->entries = take(r, out->count, sizeof *out->entries);
+    for (size_t i = 0; i < out->count; i++) {
+        struct offered *e = &out->entries[i];
+        fill(r, e->identity, sizeof e->identity);
+        e->seq_count = random_below(r, 4);
+        e->seqs = take(r, e->seq_count, sizeof *e->seqs);
+        for (size_t k = 0; k < e->seq_count; k++) {
+            e->seqs[k] = random_positive(r);
+        }
+    }
 }
 
 void random_message(struct random_source *r, enum message_kind kind, size_t size,
@@ -384,6 +402,7 @@ void random_message(struct random_source *r, enum message_kind kind, size_t size
         random_scope(r, &out->scope);
         return;
     case MESSAGE_ROWS:
+    case MESSAGE_WITNESS:
         random_rows(r, size, &out->rows);
         return;
     case MESSAGE_DEPARTURE:
@@ -413,9 +432,14 @@ void random_message(struct random_source *r, enum message_kind kind, size_t size
         fill(r, out->enrol.public_key, sizeof out->enrol.public_key);
         out->enrol.name = random_text(r, 5);
         out->enrol.app = random_text(r, 5);
+        out->enrol.protocol = (uint32_t)random_below(r, 3);
+        out->enrol.certificate = random_text(r, 6);
         return;
     case MESSAGE_ENROLLED:
         random_enrolled(r, &out->enrolled);
+        return;
+    case MESSAGE_OFFER:
+        random_offer(r, size, &out->offer);
         return;
     }
 }

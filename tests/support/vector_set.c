@@ -305,6 +305,14 @@ static void make_rows(struct arena *a, struct message *out)
     }
 }
 
+/* A row that nobody but this device is known to hold. */
+static void make_witness(struct arena *a, struct message *out)
+{
+    make_rows(a, out);
+    out->kind = MESSAGE_WITNESS;
+    out->rows.count = 1;
+}
+
 /* The numbers that decoders get wrong. */
 static void make_rows_edges(struct arena *a, struct message *out)
 {
@@ -441,6 +449,47 @@ static void make_enrolled(struct arena *a, struct message *out)
     fill(e->digest_key, 16, 0x88);
 }
 
+static void make_enrolled_certificate(struct arena *a, struct message *out)
+{
+    make_enrolled(a, out);
+    out->enrolled.certificate = bytes_text("the server's word");
+}
+
+static void make_enrol_again(struct arena *a, struct message *out)
+{
+    make_enrol(a, out);
+    fill(out->enrol.secret, sizeof out->enrol.secret, 0);
+    out->enrol.protocol = 2;
+    out->enrol.certificate = bytes_text("the server's word");
+}
+
+/* Three transactions; the second one's row isn't held any more. */
+static void make_offer(struct arena *a, struct message *out)
+{
+    static const size_t counts[] = {2, 0, 1};
+    out->kind = MESSAGE_OFFER;
+    struct offer *o = &out->offer;
+    o->received_ms = NOW_MS;
+    fill(o->mac, sizeof o->mac, 0x4d);
+    o->count = 3;
+    o->entries = take(a, 3, sizeof *o->entries);
+    int64_t seq = 101;
+    for (size_t i = 0; i < o->count; i++) {
+        fill(o->entries[i].identity, sizeof o->entries[i].identity, (uint8_t)(0xa1 + i));
+        o->entries[i].seq_count = counts[i];
+        o->entries[i].seqs = take(a, counts[i], sizeof(int64_t));
+        for (size_t k = 0; k < counts[i]; k++) {
+            o->entries[i].seqs[k] = seq++;
+        }
+    }
+}
+
+static void make_verdicts_mac(struct arena *a, struct message *out)
+{
+    make_verdicts_accepted(a, out);
+    fill(out->verdicts.mac, sizeof out->verdicts.mac, 0x4d);
+}
+
 const struct valid_vector valid_vectors[] = {
     {"hello_first", make_hello_first},
     {"hello", make_hello},
@@ -464,6 +513,11 @@ const struct valid_vector valid_vectors[] = {
     {"hint", make_hint},
     {"enrol", make_enrol},
     {"enrolled", make_enrolled},
+    {"enrolled_certificate", make_enrolled_certificate},
+    {"enrol_again", make_enrol_again},
+    {"offer", make_offer},
+    {"verdicts_mac", make_verdicts_mac},
+    {"witness", make_witness},
     {NULL, NULL},
 };
 
@@ -521,6 +575,7 @@ const struct invalid_vector invalid_vectors[] = {
      "a change of a shape that isn't there"},
     {"verdict_row_without_scope", "8905010101010001 09" ID_HEX, "malformed",
      "of a row's fields the scope can't be left out"},
+    {"offer_identities_short", "8510 00 40 01 4161", "malformed", "an identity has 32 bytes"},
     {"rows_columns_fall", "8708" SCOPE_HEX "0ff5420201 00 f6", "malformed", "columns must rise"},
     {"rows_column_64", "8708" SCOPE_HEX "0ff54140 00 f6", "malformed", "columns end at 63"},
     {"rows_columns_missing", "8808" SCOPE_HEX "0ff5410101 " ID_HEX "01", "malformed",

@@ -175,7 +175,7 @@ static void expect_end(struct fixture *f, enum client_action_kind kind, const ch
 static void every_state_knows_its_messages(void **state)
 {
     (void)state;
-    for (int kind = MESSAGE_HELLO; kind <= MESSAGE_ENROLLED; kind++) {
+    for (int kind = MESSAGE_HELLO; kind <= MESSAGE_WITNESS; kind++) {
         for (int answered = 0; answered < 2; answered++) {
             void *one = NULL;
             struct message m = {.kind = (enum message_kind)kind};
