@@ -12,8 +12,8 @@ void batch_put(struct list_writer *l, const struct batch *batch);
 void batch_take(struct list_reader *l, struct batch *out);
 void verdicts_put(struct list_writer *l, const struct verdicts *verdicts);
 void verdicts_take(struct list_reader *l, struct verdicts *out);
-void offer_put(struct list_writer *l, const struct offer *offer);
-void offer_take(struct list_reader *l, struct offer *out);
+void offer_put(struct list_writer *l, const struct reoffer *offer);
+void offer_take(struct list_reader *l, struct reoffer *out);
 void rows_put(struct list_writer *l, const struct rows *rows);
 void rows_take(struct list_reader *l, struct rows *out);
 

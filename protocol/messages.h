@@ -249,7 +249,7 @@ struct offered {
     int64_t *seqs; /* of the verdict's rows */
 };
 
-struct offer {
+struct reoffer {
     int64_t received_ms; /* server time of the answer that the verdicts stood in */
     uint8_t mac[16];
     size_t count;
@@ -330,7 +330,7 @@ struct message {
         struct hint hint;
         struct enrol enrol;
         struct enrolled enrolled;
-        struct offer offer;
+        struct reoffer offer;
     };
 };
 

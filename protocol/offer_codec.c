@@ -11,7 +11,7 @@ static const struct field entry_fields[] = {
 };
 static const struct field seq_fields[] = {{0, FIELD_I64, 0}};
 
-static void put_identities(struct list_writer *l, const struct offer *offer)
+static void put_identities(struct list_writer *l, const struct reoffer *offer)
 {
     uint8_t *all = cbor_scratch(l->w, offer->count, IDENTITY_BYTES);
     for (size_t i = 0; i < offer->count && all != NULL; i++) {
@@ -20,7 +20,7 @@ static void put_identities(struct list_writer *l, const struct offer *offer)
     list_put_bytes(l, bytes_of(all, all == NULL ? 0 : offer->count * IDENTITY_BYTES));
 }
 
-void offer_put(struct list_writer *l, const struct offer *offer)
+void offer_put(struct list_writer *l, const struct reoffer *offer)
 {
     size_t seq_count = 0;
     for (size_t i = 0; i < offer->count; i++) {
@@ -50,7 +50,7 @@ void offer_put(struct list_writer *l, const struct offer *offer)
     fields_put(l, FIELDS_OF(seq_fields), seqs, seq_count);
 }
 
-static void take_seqs(struct list_reader *l, struct offer *out)
+static void take_seqs(struct list_reader *l, struct reoffer *out)
 {
     size_t count = 0;
     for (size_t i = 0; i < out->count; i++) {
@@ -70,7 +70,7 @@ static void take_seqs(struct list_reader *l, struct offer *out)
     }
 }
 
-void offer_take(struct list_reader *l, struct offer *out)
+void offer_take(struct list_reader *l, struct reoffer *out)
 {
     out->received_ms = list_take_int(l);
     list_take_id(l, out->mac);

@@ -110,7 +110,11 @@ static struct err use_up(struct enrolment *e)
     bind_blob(&q, 1, bytes_of(e->secret_hash, sizeof e->secret_hash));
     bind_int(&q, 2, e->now_ms);
     bind_int(&q, 3, e->number);
-    return db_step_done(&q, "use_up");
+    err = db_step_done(&q, "use_up");
+    return err.code == ERR_OK
+               ? store_note(e->st, LEDGER_USED, bytes_of(e->secret_hash, sizeof e->secret_hash),
+                            e->number, e->now_ms)
+               : err;
 }
 
 /* One cell or more of the row that people see of a device. */
@@ -241,6 +245,9 @@ struct err store_revoke(struct store *st, const uint8_t device[16], int64_t now_
     err = db_step_done(&q, "store_revoke");
     if (err.code == ERR_OK && db_changes(st->db) == 0) {
         err = err_make(ERR_NOT_FOUND, 0, "store_revoke");
+    }
+    if (err.code == ERR_OK) {
+        err = store_note(st, LEDGER_REVOKED, bytes_of(device, 16), 0, now_ms);
     }
     const struct cell revoked = {.column = COLUMN_device_revoked_at, .value = value_int(now_ms)};
     return err.code == ERR_OK ? device_row_put(st, device, &revoked, 1, now_ms) : err;

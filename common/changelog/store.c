@@ -217,6 +217,23 @@ void store_close(struct store *st)
     *st = (struct store){0};
 }
 
+void store_use_ledger(struct store *st, const struct store_ledger *ledger)
+{
+    st->ledger = ledger;
+}
+
+struct err store_note(struct store *st, enum ledger_kind kind, struct bytes subject, int64_t number,
+                      int64_t now_ms)
+{
+    struct ledger_entry entry = {.kind = kind, .number = number, .at_ms = now_ms};
+    if (st->ledger == NULL) {
+        return err_ok();
+    }
+    assert(subject.size <= sizeof entry.subject);
+    memcpy(entry.subject, subject.at, subject.size);
+    return st->ledger->append(st->ledger->context, &entry);
+}
+
 static struct err state_insert(struct store *st)
 {
     static const char sql[] = "INSERT INTO store_state (one, timeline, timeline_id, digest_key,"

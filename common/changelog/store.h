@@ -5,6 +5,7 @@
 
 #include "common/catalogue/catalogue.h"
 #include "common/changelog/replica.h" /* struct host */
+#include "common/changelog/store_ledger.h"
 #include "common/db/db.h"
 
 struct store {
@@ -14,7 +15,8 @@ struct store {
     uint8_t digest_key[16];
     uint8_t company[16];
     uint8_t house_book[16];
-    struct store_cache *cache; /* scopes, devices; private to store.c */
+    const struct store_ledger *ledger; /* NULL: nothing is noted, no word of ours is recognized */
+    struct store_cache *cache;         /* scopes, devices; private to store.c */
 };
 
 struct store_founding {
@@ -32,6 +34,11 @@ MUST_USE struct err store_create(struct db *db, const struct host *host,
 MUST_USE struct err store_open(struct store *st, struct db *db, const struct host *host,
                                bool writing);
 void store_close(struct store *st);
+/* From now on what a restore must not undo is noted there as well. Borrowed. */
+void store_use_ledger(struct store *st, const struct store_ledger *ledger);
+/* Notes it, on the disk, before the transaction at hand commits. */
+MUST_USE struct err store_note(struct store *st, enum ledger_kind kind, struct bytes subject,
+                               int64_t number, int64_t now_ms);
 
 /* The small number of a scope, made where missing (writing). */
 MUST_USE struct err store_scope(struct store *st, const struct scope_id *id, bool make,

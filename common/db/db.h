@@ -26,6 +26,7 @@ struct db_options {
     int cache_kib;    /* 0: SQLite's own */
     bool shrinks;     /* DB_CREATE: db_shrink works on the new file */
     const char *vfs;  /* whose files; NULL: the system's. Tests bring disks that fail */
+    bool single_file; /* no log beside it that would have to go along: for files that travel */
 };
 
 /* WAL, synchronous=FULL, foreign_keys OFF, recursive_triggers ON, trusted_schema OFF, DEFENSIVE,
@@ -92,6 +93,13 @@ MUST_USE struct err db_shrink(struct db *db);
 int64_t db_data_version(struct db *db); /* changes when another connection committed; -1 on error */
 MUST_USE struct err db_integrity(struct db *db,
                                  struct buf *report); /* ERR_CORRUPT with the report */
+
+/* Copies the whole database, as it is at this moment, to a new file, beside others that go on
+ * writing. `go_on` (may be NULL) is told of pages between two pieces; false ends it. The copy isn't
+ * on the disk yet when it returns; where it fails, there is none. ERR_EXISTS: something is there.
+ */
+MUST_USE struct err db_copy(struct db *from, const char *path,
+                            bool (*go_on)(void *context, int done, int all), void *context);
 
 /* One value of the first row; ERR_NOT_FOUND without a row. */
 MUST_USE struct err db_one_int(struct db *db, const char *sql, int64_t *out);

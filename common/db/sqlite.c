@@ -92,6 +92,16 @@ static enum err_code code_of(int rc, int system)
     }
 }
 
+struct err sqlite_err_of(int rc, int system, const char *where)
+{
+    return err_make(code_of(rc, system), rc, where);
+}
+
+struct err sqlite_file_failed(int number, const char *where)
+{
+    return err_make(number == EEXIST ? ERR_EXISTS : code_of_errno(number, ERR_IO), number, where);
+}
+
 struct err sqlite_failed(struct db *db, int rc, const char *where)
 {
     enum err_code code = code_of(rc, sqlite3_system_errno(db->handle));
@@ -148,7 +158,10 @@ static int configure(struct db *db, const struct db_options *o)
         rc = sqlite3_exec(db->handle, "PRAGMA auto_vacuum = INCREMENTAL", NULL, NULL, NULL);
     }
     if (rc == SQLITE_OK && o->mode != DB_READ) {
-        rc = sqlite3_exec(db->handle, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+        rc = sqlite3_exec(db->handle,
+                          o->single_file ? "PRAGMA journal_mode = DELETE"
+                                         : "PRAGMA journal_mode = WAL",
+                          NULL, NULL, NULL);
     }
     if (rc == SQLITE_OK) {
         rc = sqlite3_exec(db->handle,

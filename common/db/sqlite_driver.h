@@ -1,6 +1,7 @@
 /* What the files of the SQLite driver share; nobody else includes it. sqlite.c opens, ends and
  * names errors; sqlite_stmt.c keeps statements; sqlite_function.c and
- * sqlite_table.c let SQL call us and read from us; sqlite_guard.c lets people's SQL only read. */
+ * sqlite_table.c let SQL call us and read from us; sqlite_guard.c lets people's SQL only read;
+ * sqlite_copy.c copies a database that is in use. */
 #ifndef COMMON_DB_SQLITE_DRIVER_H
 #define COMMON_DB_SQLITE_DRIVER_H
 
@@ -77,6 +78,9 @@ struct err sqlite_failed(struct db *db, int rc, const char *where);
 /* Whether db_begin's transaction is gone already: a full disk, a failed read or want of memory
  * makes SQLite roll back by itself, and what follows would be saved statement by statement. */
 bool sqlite_is_undone(const struct db *db);
+/* The same without a connection of ours: of another one, and of an errno. */
+struct err sqlite_err_of(int rc, int system, const char *where);
+struct err sqlite_file_failed(int number, const char *where);
 /* After each call that may have ended a transaction: tells who asked. */
 void sqlite_settle(struct db *db);
 void statements_init(struct db *db);

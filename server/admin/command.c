@@ -54,6 +54,9 @@ static const struct command commands[] = {
      "'SELECT …' | --report team_day [--from DAY] [--to DAY] [--user LOGIN]\n"
      "        [--team NAME] [--format table|json|csv]",
      "ask the store", "查询数据"},
+    {"backup", cmd_backup, "FILE [--replace] [--json]",
+     "copy the store to a file, beside a running server, and look it through",
+     "在服务器运行时备份数据库，并校验备份文件"},
     {"verify", cmd_verify, "[--json]", "check the store and print its digests",
      "检查数据库并打印摘要"},
 };

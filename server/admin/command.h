@@ -21,6 +21,7 @@ int cmd_move(int argc, char **argv);
 int cmd_book_list(int argc, char **argv);
 int cmd_book_give(int argc, char **argv);
 int cmd_query(int argc, char **argv);
+int cmd_backup(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 
 #endif

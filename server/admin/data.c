@@ -90,6 +90,18 @@ struct err file_make(const char *path, struct bytes content)
     return err;
 }
 
+struct err path_sync(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return err_make(ERR_IO, errno, "path_sync");
+    }
+    int rc = fsync(fd);
+    int cause = errno;
+    (void)close(fd);
+    return rc == 0 ? err_ok() : err_make(ERR_IO, cause, "path_sync");
+}
+
 /* The C library knows the firm's zone, since data_open has set TZ. */
 static int firm_offset_min(void *context, int64_t local_ms)
 {
@@ -132,6 +144,21 @@ static struct err load_rules(struct data *d)
     return stmt_err(&st, "load_rules");
 }
 
+/* A reading command does without. */
+static struct err open_ledger(struct data *d, bool writing)
+{
+    char path[DATA_PATH_MAX];
+    if (!data_path(LEDGER_FILE, path)) {
+        return err_make(ERR_LIMIT, 0, "open_ledger");
+    }
+    struct err err = ledger_file_open(&d->ledger, path, writing);
+    if (err.code != ERR_OK) {
+        return writing ? err : err_ok();
+    }
+    store_use_ledger(&d->store, &d->ledger.ledger);
+    return err;
+}
+
 static struct err open_store(struct data *d, const char *path, bool writing)
 {
     struct db_options options = {.mode = writing ? DB_WRITE : DB_READ,
@@ -144,6 +171,9 @@ static struct err open_store(struct data *d, const char *path, bool writing)
     err = store_open(&d->store, d->db, &host, writing);
     if (err.code == ERR_OK) {
         err = load_rules(d);
+        if (err.code == ERR_OK) {
+            err = open_ledger(d, writing);
+        }
         if (err.code != ERR_OK) {
             store_close(&d->store);
         }
@@ -165,7 +195,7 @@ static struct err open_outdated(struct data *d, const char *path)
 
 bool data_open(struct data *d, bool writing)
 {
-    *d = (struct data){0};
+    *d = (struct data){.ledger.fd = -1};
     char path[DATA_PATH_MAX];
     if (!data_path(STORE_FILE, path)) {
         return false;
@@ -191,6 +221,7 @@ bool data_open(struct data *d, bool writing)
 
 void data_close(struct data *d)
 {
+    ledger_file_close(&d->ledger);
     store_close(&d->store);
     db_close(d->db);
 }

@@ -5,6 +5,7 @@
 
 #include "common/catalogue/text.h"
 #include "common/changelog/store.h"
+#include "server/store/ledger_file.h"
 
 #define DATA_PATH_MAX 4096
 #define DATA_FILE_MAX (1 << 20) /* of certificates, keys, passwords */
@@ -14,6 +15,7 @@
 #define CA_KEY_FILE  "ca.key"
 #define TLS_FILE     "tls.pem"
 #define TLS_KEY_FILE "tls.key"
+#define LEDGER_FILE  "ledger"
 
 /* LEGWORK_DATA, which --data sets; NULL and a message where neither is given. */
 const char *data_dir(void);
@@ -24,11 +26,14 @@ MUST_USE bool data_path(const char *name, char path[DATA_PATH_MAX]);
 MUST_USE bool file_read(const char *path, struct buf *out);
 /* Makes a file that wasn't there, 0600, on the disk when it returns. */
 MUST_USE struct err file_make(const char *path, struct bytes content);
+/* A file, or a directory's names, onto the disk. */
+MUST_USE struct err path_sync(const char *path);
 
 /* An open store with the firm's rules of money and time. */
 struct data {
     struct db *db;
     struct store store;
+    struct ledger_file ledger; /* in use where there is one; writing makes it */
     struct text_rules rules;
     char currency[8];
     char tz[64];

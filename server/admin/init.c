@@ -3,7 +3,6 @@
 #include "common/base/base.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -123,8 +122,9 @@ static struct err join(char path[DATA_PATH_MAX], const char *dir, const char *na
 
 static void remove_all(const char *dir)
 {
-    static const char *const names[] = {STORE_FILE,  STORE_FILE "-wal", STORE_FILE "-shm", CA_FILE,
-                                        CA_KEY_FILE, TLS_FILE,          TLS_KEY_FILE};
+    static const char *const names[] = {STORE_FILE,   STORE_FILE "-wal", STORE_FILE "-shm",
+                                        CA_FILE,      CA_KEY_FILE,       TLS_FILE,
+                                        TLS_KEY_FILE, LEDGER_FILE};
     char path[DATA_PATH_MAX];
     for (size_t i = 0; i < count_of(names); i++) {
         if (join(path, dir, names[i]).code == ERR_OK) {
@@ -132,18 +132,6 @@ static void remove_all(const char *dir)
         }
     }
     (void)rmdir(dir);
-}
-
-static struct err dir_sync(const char *dir)
-{
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        return err_make(ERR_IO, errno, "dir_sync");
-    }
-    int rc = fsync(fd);
-    int cause = errno;
-    (void)close(fd);
-    return rc == 0 ? err_ok() : err_make(ERR_IO, cause, "dir_sync");
 }
 
 /* ---- what goes in ---- */
@@ -209,6 +197,19 @@ static struct err make_store(const char *dir, const struct founding *f, struct c
     return err;
 }
 
+/* There from the first day, so that no restore ever lacks its key. */
+static struct err make_ledger(const char *dir)
+{
+    char path[DATA_PATH_MAX];
+    struct ledger_file ledger = {.fd = -1};
+    struct err err = join(path, dir, LEDGER_FILE);
+    if (err.code == ERR_OK) {
+        err = ledger_file_open(&ledger, path, true);
+        ledger_file_close(&ledger);
+    }
+    return err;
+}
+
 static struct err make_all(const char *dir, const struct founding *f, struct complaint *why)
 {
     struct err err = make_store(dir, f, why);
@@ -216,7 +217,10 @@ static struct err make_all(const char *dir, const struct founding *f, struct com
         err = make_certificates(dir, f);
     }
     if (err.code == ERR_OK) {
-        err = dir_sync(dir);
+        err = make_ledger(dir);
+    }
+    if (err.code == ERR_OK) {
+        err = path_sync(dir);
     }
     return err;
 }

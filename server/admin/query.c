@@ -16,17 +16,32 @@
 
 /* Keys, secrets, and what belongs to one person alone: the answer is that there is no such table,
  * as for one that never was. The change log holds the text of memos too. */
-static const char *const denied[] = {"device_key",         "invitation",
-                                     "password",           "store_state",
-                                     "epoch_closed",       "verdict",
-                                     "device_scope",       "parked",
-                                     "change_log",         "change_row",
-                                     "refused_row",        "chain_alarm",
-                                     "import_row",         "memo",
-                                     "sqlite_master",      "sqlite_schema",
-                                     "sqlite_temp_master", "sqlite_stat1",
-                                     "sqlite_stat4",       "sqlite_temp_schema",
-                                     "sqlite_sequence",    NULL};
+static const char *const denied[] = {"device_key",
+                                     "invitation",
+                                     "password",
+                                     "store_state",
+                                     "epoch_closed",
+                                     "verdict",
+                                     "device_scope",
+                                     "parked",
+                                     "change_log",
+                                     "change_row",
+                                     "refused_row",
+                                     "chain_alarm",
+                                     "import_row",
+                                     "memo",
+                                     "quarantine",
+                                     "lost",
+                                     "backup",
+                                     "revoked_device",
+                                     "sqlite_master",
+                                     "sqlite_schema",
+                                     "sqlite_temp_master",
+                                     "sqlite_stat1",
+                                     "sqlite_stat4",
+                                     "sqlite_temp_schema",
+                                     "sqlite_sequence",
+                                     NULL};
 
 enum { REPORT, FROM, TO, USER, TEAM, FORMAT, JSON, OPTION_COUNT };
 

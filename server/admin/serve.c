@@ -36,6 +36,7 @@ struct server {
     struct net net;
     struct tls_server *tls;
     struct metrics *metrics;
+    struct ledger_file ledger;
     int lock_fd;
     bool has_service, has_net;
     _Atomic int broken;
@@ -147,9 +148,10 @@ static void on_broken(void *context)
 
 static bool open_service(struct server *s)
 {
-    char store[DATA_PATH_MAX], ca[DATA_PATH_MAX];
+    char store[DATA_PATH_MAX], ca[DATA_PATH_MAX], ledger[DATA_PATH_MAX];
     struct stat there;
-    if (!data_path(STORE_FILE, store) || !data_path(CA_FILE, ca)) {
+    if (!data_path(STORE_FILE, store) || !data_path(CA_FILE, ca) ||
+        !data_path(LEDGER_FILE, ledger)) {
         return false;
     }
     if (stat(store, &there) != 0) {
@@ -157,9 +159,17 @@ static bool open_service(struct server *s)
                  "%s：这里没有数据库，请先运行 legworkd init", data_dir());
         return false;
     }
-    const struct service_options options = {
-        .store_path = store, .counters = &s->counters, .broken = on_broken, .context = s};
-    struct err err = service_open(&s->service, &options);
+    struct err err = ledger_file_open(&s->ledger, ledger, true);
+    if (err.code != ERR_OK) {
+        (void)refuse_err(err, NULL, ledger, NULL);
+        return false;
+    }
+    const struct service_options options = {.store_path = store,
+                                            .ledger = &s->ledger.ledger,
+                                            .counters = &s->counters,
+                                            .broken = on_broken,
+                                            .context = s};
+    err = service_open(&s->service, &options);
     s->has_service = true;
     if (err.code != ERR_OK) {
         (void)refuse_err(err, NULL, store, NULL);
@@ -232,6 +242,7 @@ static void server_close(struct server *s)
         net_close(&s->net);
     }
     tls_server_close(s->tls);
+    ledger_file_close(&s->ledger);
     if (s->lock_fd >= 0) {
         (void)close(s->lock_fd); /* the file stays: removing it would race with the next start */
     }
@@ -245,6 +256,7 @@ static int serve(const struct endpoint *listen, const struct endpoint *metrics)
         return refuse_with("out of memory", "内存不足");
     }
     s->lock_fd = -1;
+    s->ledger.fd = -1;
     bool good = lock_data(s) && open_tls(s) && open_service(s) && resume_moves() &&
                 open_net(s, listen) && open_metrics(s, metrics);
     if (good) {

@@ -60,6 +60,7 @@ struct err service_open(struct service *s, const struct service_options *options
     }
     if (err.code == ERR_OK) {
         const struct writer_options writer = {.path = options->store_path,
+                                              .ledger = options->ledger,
                                               .queue_max = WRITER_QUEUE_MAX,
                                               .group_max = WRITER_GROUP_MAX,
                                               .context = s,
@@ -68,7 +69,7 @@ struct err service_open(struct service *s, const struct service_options *options
         err = writer_open(&s->writer, &writer);
     }
     if (err.code == ERR_OK) {
-        err = pool_open(&s->pool, options->store_path, WORKERS, WORK_QUEUE_MAX);
+        err = pool_open(&s->pool, options->store_path, options->ledger, WORKERS, WORK_QUEUE_MAX);
     }
     return err;
 }

@@ -29,6 +29,7 @@ struct service {
 
 struct service_options {
     const char *store_path;
+    const struct store_ledger *ledger;
     struct counters *counters;
     void (*broken)(void *context);
     void *context;

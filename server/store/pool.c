@@ -71,7 +71,8 @@ static void *work(void *context)
     }
 }
 
-static struct err worker_start(struct worker *w, const char *path)
+static struct err worker_start(struct worker *w, const char *path,
+                               const struct store_ledger *ledger)
 {
     const struct db_options options = {
         .mode = DB_READ, .busy_timeout_ms = POOL_BUSY_MS, .cache_kib = POOL_CACHE_KIB};
@@ -80,6 +81,7 @@ static struct err worker_start(struct worker *w, const char *path)
         struct host host = machine_host();
         err = store_open(&w->store, w->db, &host, false);
         w->has_store = err.code == ERR_OK;
+        store_use_ledger(&w->store, ledger);
     }
     if (err.code != ERR_OK) {
         return err;
@@ -95,7 +97,8 @@ static struct err worker_start(struct worker *w, const char *path)
     return rc == 0 ? err_ok() : err_make(ERR_NOMEM, rc, "pthread_create");
 }
 
-struct err pool_open(struct pool **out, const char *path, int workers, size_t queue_max)
+struct err pool_open(struct pool **out, const char *path, const struct store_ledger *ledger,
+                     int workers, size_t queue_max)
 {
     assert(workers > 0 && workers <= POOL_WORKERS_MAX);
     *out = NULL;
@@ -110,7 +113,7 @@ struct err pool_open(struct pool **out, const char *path, int workers, size_t qu
     for (int i = 0; i < workers && err.code == ERR_OK; i++) {
         p->worker_count++;
         p->workers[i].pool = p;
-        err = worker_start(&p->workers[i], path);
+        err = worker_start(&p->workers[i], path, ledger);
     }
     if (err.code != ERR_OK) {
         pool_close(p);

@@ -16,8 +16,9 @@ struct pool_job {
 };
 
 /* Opens `workers` connections to the store at `path` and starts their threads. At most
- * `queue_max` jobs wait. */
-MUST_USE struct err pool_open(struct pool **out, const char *path, int workers, size_t queue_max);
+ * `queue_max` jobs wait. `ledger` may be NULL; it outlives the pool. */
+MUST_USE struct err pool_open(struct pool **out, const char *path,
+                              const struct store_ledger *ledger, int workers, size_t queue_max);
 /* Runs what is queued, then ends the threads. NULL is fine. */
 void pool_close(struct pool *p);
 

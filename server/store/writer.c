@@ -146,6 +146,7 @@ static struct err start(struct writer *w)
         struct host host = machine_host();
         err = store_open(&w->store, w->db, &host, true);
         w->has_store = err.code == ERR_OK;
+        store_use_ledger(&w->store, w->options.ledger);
     }
     if (err.code != ERR_OK) {
         return err;

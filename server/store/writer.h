@@ -26,6 +26,7 @@ struct writer_job {
 
 struct writer_options {
     const char *path;
+    const struct store_ledger *ledger; /* NULL: none */
     size_t queue_max, group_max;
     void *context;
     /* A group is over: how many jobs, what came of it, how long it took. */

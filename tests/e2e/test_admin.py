@@ -32,7 +32,7 @@ def test_usage():
 def test_init_is_whole_or_nothing():
     with Firm() as firm:
         names = sorted(p.name for p in firm.data.iterdir())
-        equal(names, ["ca.key", "ca.pem", "store.db", "tls.key", "tls.pem"], "files")
+        equal(names, ["ca.key", "ca.pem", "ledger", "store.db", "tls.key", "tls.pem"], "files")
         for path in [firm.data, *firm.data.iterdir()]:
             equal(stat.S_IMODE(path.stat().st_mode) & 0o077, 0, f"nobody else reads {path.name}")
         before = (firm.data / "ca.pem").read_bytes()

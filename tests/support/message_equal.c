@@ -165,7 +165,7 @@ static bool enrolled_equal(const struct enrolled *a, const struct enrolled *b)
            bytes_equal(a->certificate, b->certificate);
 }
 
-static bool offers_equal(const struct offer *a, const struct offer *b)
+static bool offers_equal(const struct reoffer *a, const struct reoffer *b)
 {
     bool equal = a->received_ms == b->received_ms && memcmp(a->mac, b->mac, sizeof a->mac) == 0 &&
                  a->count == b->count;

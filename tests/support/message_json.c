@@ -334,7 +334,7 @@ static void enrolled(struct buf *out, const struct enrolled *e)
     hex(out, "certificate", e->certificate.at, e->certificate.size);
 }
 
-static void offer(struct buf *out, const struct offer *o)
+static void offer(struct buf *out, const struct reoffer *o)
 {
     integer(out, "received_ms", o->received_ms);
     hex(out, "mac", o->mac, sizeof o->mac);

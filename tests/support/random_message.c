@@ -360,7 +360,7 @@ static void random_enrolled(struct random_source *r, struct enrolled *out)
     out->certificate = random_text(r, 6);
 }
 
-static void random_offer(struct random_source *r, size_t size, struct offer *out)
+static void random_offer(struct random_source *r, size_t size, struct reoffer *out)
 {
     out->received_ms = random_int(r);
     fill(r, out->mac, sizeof out->mac);

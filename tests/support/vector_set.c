@@ -468,7 +468,7 @@ static void make_offer(struct arena *a, struct message *out)
 {
     static const size_t counts[] = {2, 0, 1};
     out->kind = MESSAGE_OFFER;
-    struct offer *o = &out->offer;
+    struct reoffer *o = &out->offer;
     o->received_ms = NOW_MS;
     fill(o->mac, sizeof o->mac, 0x4d);
     o->count = 3;
