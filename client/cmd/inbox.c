@@ -5,6 +5,7 @@
 #include "client/cmd/grid.h"
 #include "client/cmd/lookup.h"
 #include "client/cmd/moment.h"
+#include "client/cmd/proposal.h"
 #include "client/cmd/rows.h"
 #include "common/base/complaint.h"
 #include "common/changelog/sent.h"
@@ -13,16 +14,21 @@
 
 /* ---- one entry ---- */
 
+/* What another decides on now doesn't need the author. */
+static const char *kind_of(const struct inbox_entry *e)
+{
+    return strcmp(e->why.code, "proposal") == 0 ? "proposed" : e->kind;
+}
+
 static const char *kind_text(const struct app *app, const char *kind)
 {
     static const struct {
         const char *kind;
         enum phrase phrase;
     } texts[] = {
-        {"refused", PHRASE_INBOX_REFUSED},
-        {"held", PHRASE_INBOX_HELD},
-        {"merged", PHRASE_INBOX_MERGED},
-        {"parked", PHRASE_INBOX_PARKED},
+        {"refused", PHRASE_INBOX_REFUSED},   {"held", PHRASE_INBOX_HELD},
+        {"merged", PHRASE_INBOX_MERGED},     {"parked", PHRASE_INBOX_PARKED},
+        {"proposed", PHRASE_INBOX_PROPOSED},
     };
     for (size_t i = 0; i < count_of(texts); i++) {
         if (strcmp(texts[i].kind, kind) == 0) {
@@ -81,7 +87,7 @@ static void put_lost_json(const struct lost_value *l, struct buf *out)
 
 static void put_entry_json(const struct inbox_entry *e, struct buf *out)
 {
-    buf_printf(out, "{\"id\":%" PRId64 ",\"kind\":\"%s\",\"code\":", e->id, e->kind);
+    buf_printf(out, "{\"id\":%" PRId64 ",\"kind\":\"%s\",\"code\":", e->id, kind_of(e));
     json_put_text(bytes_text(e->why.code), out);
     buf_put_text(out, ",\"field\":");
     json_put_text(bytes_text(e->why.field), out);
@@ -123,7 +129,7 @@ static void list_entry(struct listing *l, const struct inbox_entry *e)
         buf_init(&text, APP_OUTPUT_BYTES_MAX);
         put_entry_text(l->app, e, &text);
         grid_put_text(&l->grid, number_text(e->id).text);
-        grid_put_text(&l->grid, kind_text(l->app, e->kind));
+        grid_put_text(&l->grid, kind_text(l->app, kind_of(e)));
         grid_put_text(&l->grid, moment_at(e->at).day);
         grid_put(&l->grid, buf_bytes(&text));
         buf_release(&text);
@@ -237,6 +243,39 @@ static struct err list_kept_values(struct listing *l)
     return stmt_err(&st, "inbox");
 }
 
+static struct err list_proposal(struct listing *l, const struct proposal *p)
+{
+    if (l->app->arguments.json) {
+        buf_put_text(&l->json, l->count++ > 0 ? ",\n" : "");
+        return proposal_json(l->app, p, &l->json);
+    }
+    char id[37];
+    struct buf text;
+    buf_init(&text, APP_OUTPUT_BYTES_MAX);
+    struct err err = proposal_print(l->app, p, &text);
+    lookup_short_id(l->app->home.db, catalogue_table(TABLE_proposal), p->id, id);
+    grid_put_text(&l->grid, id);
+    grid_put_text(&l->grid, phrase_text(p->mine ? PHRASE_INBOX_PROPOSED : PHRASE_INBOX_PROPOSAL,
+                                        l->app->chinese));
+    grid_put_text(&l->grid, moment_at(p->made_at).day);
+    grid_put(&l->grid, buf_bytes(&text));
+    buf_release(&text);
+    l->count++;
+    return err;
+}
+
+static struct err list_proposals(struct listing *l)
+{
+    size_t count = 0;
+    struct proposal *all = arena_array(&l->app->arena, INBOX_ROWS_MAX, sizeof *all);
+    struct err err = all == NULL ? err_make(ERR_NOMEM, 0, "inbox")
+                                 : proposals_read(l->app, all, INBOX_ROWS_MAX, &count);
+    for (size_t i = 0; i < count && err.code == ERR_OK; i++) {
+        err = list_proposal(l, &all[i]);
+    }
+    return err;
+}
+
 enum exit_code command_inbox(struct app *app)
 {
     enum exit_code code;
@@ -249,6 +288,9 @@ enum exit_code command_inbox(struct app *app)
     struct err err = list_entries(&l, arguments_option(&app->arguments, "--all") != NULL);
     if (err.code == ERR_OK) {
         err = list_kept_values(&l);
+    }
+    if (err.code == ERR_OK) {
+        err = list_proposals(&l);
     }
     if (err.code == ERR_OK && app->arguments.json) {
         printf("[%s]\n", buf_text(&l.json));
@@ -310,8 +352,8 @@ static enum exit_code show_entry(struct app *app, const struct inbox_entry *e)
         return EXIT_DONE;
     }
     put_entry_text(app, e, &text);
-    say(app, PHRASE_INBOX_ENTRY, number_text(e->id).text, kind_text(app, e->kind), buf_text(&text),
-        NULL);
+    say(app, PHRASE_INBOX_ENTRY, number_text(e->id).text, kind_text(app, kind_of(e)),
+        buf_text(&text), NULL);
     buf_release(&text);
     struct transaction tx;
     struct err err = sent_transaction(app->home.db, e->tx, &app->arena, &tx);
@@ -326,6 +368,36 @@ static enum exit_code show_entry(struct app *app, const struct inbox_entry *e)
     return EXIT_DONE;
 }
 
+/* An id with letters: of a proposal, or of a kept value. */
+static enum exit_code show_by_id(struct app *app, const char *text)
+{
+    enum exit_code code;
+    struct lookup found;
+    struct proposal p;
+    uint8_t row[16];
+    struct err err = lookup_find(app->home.db, catalogue_table(TABLE_proposal), text, &found);
+    if (err.code == ERR_OK && found.count != 1) {
+        const struct table *t = catalogue_table(TABLE_kept_value);
+        if (!lookup_row(app, t, text, row, &code)) {
+            return code;
+        }
+        err = row_show(app, t, row);
+        return err.code == ERR_OK ? EXIT_DONE : report_error(app, err);
+    }
+    struct buf out;
+    buf_init(&out, APP_OUTPUT_BYTES_MAX);
+    err = err.code == ERR_OK ? proposal_get(app, found.ids[0], &p) : err;
+    if (err.code == ERR_OK) {
+        err = app->arguments.json ? proposal_json(app, &p, &out) : proposal_print(app, &p, &out);
+    }
+    if (err.code == ERR_OK) {
+        printf("%s\n", buf_text(&out));
+        say(app, p.mine ? PHRASE_INBOX_PROPOSED_NOW : PHRASE_INBOX_PROPOSAL_NOW, NULL);
+    }
+    buf_release(&out);
+    return err.code == ERR_OK ? EXIT_DONE : report_error(app, err);
+}
+
 enum exit_code command_inbox_show(struct app *app)
 {
     enum exit_code code;
@@ -336,14 +408,8 @@ enum exit_code command_inbox_show(struct app *app)
     if (!app_open(app, &code)) {
         return code;
     }
-    if (*end != 0) { /* an id with letters: of a kept value */
-        const struct table *t = catalogue_table(TABLE_kept_value);
-        uint8_t row[16];
-        if (!lookup_row(app, t, text, row, &code)) {
-            return code;
-        }
-        struct err shown = row_show(app, t, row);
-        return shown.code == ERR_OK ? EXIT_DONE : report_error(app, shown);
+    if (*end != 0) {
+        return show_by_id(app, text);
     }
     struct err err = inbox_entry_get(app, id, &entry);
     if (err.code == ERR_NOT_FOUND) {

@@ -3,6 +3,7 @@
 #include "client/cmd/entry.h"
 #include "client/cmd/inbox.h"
 #include "client/cmd/lookup.h"
+#include "client/cmd/proposal.h"
 #include "client/cmd/rows.h"
 #include "common/changelog/sent.h"
 
@@ -216,4 +217,74 @@ enum exit_code command_inbox_resend(struct app *app)
     }
     err = inbox_resend(&app->home.replica, target.entry.id, edits, count, &why);
     return finish(app, err, &why, "resent");
+}
+
+/* ---- proposals ---- */
+
+static bool find_proposal(struct app *app, struct proposal *out, enum exit_code *code)
+{
+    const char *text = app->arguments.operands[0];
+    struct lookup found;
+    if (!app_open(app, code)) {
+        return false;
+    }
+    struct err err = lookup_find(app->home.db, catalogue_table(TABLE_proposal), text, &found);
+    if (err.code == ERR_OK && found.count != 1) {
+        warn(app, PHRASE_INBOX_NO_PROPOSAL, text, NULL);
+        *code = EXIT_REFUSED;
+        return false;
+    }
+    if (err.code == ERR_OK) {
+        err = proposal_get(app, found.ids[0], out);
+    }
+    if (err.code == ERR_NOT_FOUND) { /* somebody else's, whom this person manages */
+        warn(app, PHRASE_INBOX_NO_PROPOSAL, text, NULL);
+        *code = EXIT_REFUSED;
+    } else if (err.code != ERR_OK) {
+        *code = report_error(app, err);
+    }
+    return err.code == ERR_OK;
+}
+
+static bool is_open(struct app *app, const struct proposal *p, enum exit_code *code)
+{
+    struct stored_row row;
+    const struct table *t = catalogue_table(TABLE_proposal);
+    struct err err = row_get(app->home.db, t, p->id, &app->arena, &row);
+    if (err.code != ERR_OK) {
+        *code = report_error(app, err);
+        return false;
+    }
+    const struct value *choice = stored_value(&row, t, COLUMN_proposal_choice);
+    if (choice->kind == VALUE_TEXT) {
+        warn(app, PHRASE_INBOX_DONE, app->arguments.operands[0], (const char *)choice->b.at, NULL);
+        *code = EXIT_REFUSED;
+    }
+    return choice->kind != VALUE_TEXT;
+}
+
+enum exit_code command_inbox_accept(struct app *app)
+{
+    enum exit_code code;
+    struct proposal p;
+    struct complaint why = {0};
+    if (!find_proposal(app, &p, &code) || !is_open(app, &p, &code)) {
+        return code;
+    }
+    if (p.mine) {
+        warn(app, PHRASE_INBOX_OWN_PROPOSAL, NULL);
+        return EXIT_REFUSED;
+    }
+    return finish(app, proposal_accept(app, &p, &why), &why, "accepted");
+}
+
+enum exit_code command_inbox_dismiss(struct app *app)
+{
+    enum exit_code code;
+    struct proposal p;
+    struct complaint why = {0};
+    if (!find_proposal(app, &p, &code) || !is_open(app, &p, &code)) {
+        return code;
+    }
+    return finish(app, proposal_dismiss(app, &p, &why), &why, "dismissed");
 }

@@ -216,7 +216,10 @@ struct err replica_counts(struct replica *r, struct replica_counts *out)
 {
     static const char sql[] =
         "SELECT (SELECT count(DISTINCT tx) FROM outbox),"
-        " (SELECT count(*) FROM inbox WHERE done IS NULL AND kind IN ('refused', 'held')),"
+        " (SELECT count(*) FROM inbox WHERE done IS NULL AND kind IN ('refused', 'held')"
+        "  AND code <> 'proposal') + (SELECT count(DISTINCT group_id) FROM proposal"
+        "  WHERE person_id = (SELECT person FROM device_state) AND author_id <> person_id"
+        "  AND choice IS NULL AND _deleted_at IS NULL),"
         " (SELECT count(*) FROM inbox WHERE done IS NULL AND kind = 'merged'),"
         " (SELECT coalesce(last_sync_at, 0) FROM device_state),"
         " (SELECT count(*) FROM scope WHERE held = 1)";

@@ -81,7 +81,7 @@ MUST_USE struct err replica_row_place(struct replica *r, const struct table *t,
 
 struct replica_counts {
     int64_t pending;      /* transactions not yet on the server (waiting or parked) */
-    int64_t needs_you;    /* open inbox entries refused or held */
+    int64_t needs_you;    /* open inbox entries refused or held, and proposals of others */
     int64_t merged;       /* open inbox entries merged */
     int64_t last_sync_at; /* 0: never */
     int64_t scopes;

@@ -117,4 +117,104 @@ def test_a_book_is_given():
         firm.healthy()
 
 
+def proposals(device):
+    return [e for e in device.json("inbox") if e["kind"] in ("proposal", "proposed")]
+
+
+def test_pending_edits_of_both_sides():
+    """Lin's offline work from before the move stands; hers from after it is proposed to Sam, in both inboxes, and
+    his answer reaches her."""
+    with firm_with_reps(goods=False) as firm:
+        lin, sam, mei = firm.device("lin"), firm.device("sam"), firm.device("mei")
+        for device in (lin, sam, mei):
+            device.sync()
+        lin.set("customer", "L1", city="苏州")
+        lin.run("visit", "log", "L1", "--outcome", "closed", "--note", "before the move")
+        sam.set("customer", "S1", city="Pudong")
+        firm.admin("move", "L1", "--to", "sam")
+        equal(lin.sync()["refused"], 0, "made before she could know")
+        sam.sync(), mei.sync()
+        row = sam.json("show", "customer", "L1")
+        equal((row["city"], row["note"]), ("苏州", "MARK-OF-LIN"), "Sam has it with her last word")
+        equal([v["note"] for v in sam.json("list", "visit")], ["before the move"], "and her visit")
+        firm.admin("move", "S1", "--to", "lin") # and the other way round, while Sam works on it
+        sam.set("customer", "S1", city="Hongqiao")
+        sam.sync(), lin.sync()
+        equal(lin.json("show", "customer", "S1")["city"], "Hongqiao", "his edit from before")
+
+        firm.admin("book", "give", "lin", "--to", "sam")
+        lin.sync(), sam.sync()
+        equal(names(lin), [], "nothing left")
+        new = lin.new("customer", name="New Tea House", kind="prospect")
+        lin.run("visit", "log", "New Tea House", "--outcome", "order", "--note", "they want tea")
+        answer = lin.sync()
+        equal((answer["refused"], len(proposals(lin))), (2, 2), "both became proposals")
+        equal(lin.json("status")["needs_you"], 0, "Sam decides, not Lin")
+        check("proposal" in lin.run("inbox").out, "in English")
+        check("提议" in lin.run("inbox", env=environment(LEGWORK_LANG="zh")).out, "in Chinese")
+        sam.sync()
+        equal(sam.json("status")["needs_you"], 1, "one decision for both")
+        offered = proposals(sam)
+        equal([[c["table"] for c in p["changes"]] for p in offered], [["customer", "visit"]], "one group")
+        shown = sam.run("inbox", "show", offered[0]["id"]).out
+        check("New Tea House" in shown and "they want tea" in shown and "accept" in shown, shown)
+        sam.run("inbox", "accept", offered[0]["id"])
+        sam.run("inbox", "accept", offered[0]["id"], expect=1)
+        equal(sam.sync()["refused"], 0, "Sam's acceptance")
+        equal(firm.query("SELECT c.name, p.login FROM visit v JOIN customer c ON c.id = v.customer_id"
+                         " JOIN person p ON p.id = v.person_id WHERE v.note = 'they want tea'"),
+              [{"name": "New Tea House", "login": "lin"}], "the visit stays Lin's")
+        lin.sync()
+        equal({p["choice"] for p in lin.json("list", "proposal")}, {"accepted"}, "she sees it")
+        check(b"Pub" not in b"".join(p.read_bytes() for p in lin.home.rglob("*") if p.is_file()),
+              "nothing of Sam's reached her")
+        for device in (lin, sam, mei):
+            device.run("verify")
+        firm.healthy()
+
+
+def test_a_dismissed_proposal():
+    with firm_with_reps(goods=False) as firm:
+        lin, sam = firm.device("lin"), firm.device("sam")
+        lin.sync(), sam.sync()
+        firm.admin("book", "give", "lin", "--to", "sam")
+        lin.sync()
+        lin.new("customer", name="Nobody's", kind="prospect")
+        lin.sync(), sam.sync()
+        own = lin.json("list", "proposal")[0]["id"]
+        lin.run("inbox", "accept", own, expect=1)
+        sam.run("inbox", "dismiss", proposals(sam)[0]["id"])
+        sam.sync(), lin.sync()
+        equal(firm.query("SELECT count(*) AS n FROM customer WHERE name = 'Nobody''s'")[0]["n"], 0, "not made")
+        equal(lin.json("list", "proposal")[0]["choice"], "dismissed", "she sees it")
+        equal(proposals(sam), [], "nothing left to decide")
+
+
+def test_a_role_changes():
+    """A promoted rep sees costs and the team's books; demoted, both go, and what was priced before stands."""
+    with firm_with_reps() as firm:
+        firm.stop()
+        firm.admin("import", "product", write_csv(firm.dir / "costs.csv", ["sku", "cost"],
+                                                  ["TEA", "9.00"], ["CAKE", "3.00"]), "--key", "sku")
+        firm.start()
+        sam, lin = firm.device("sam"), firm.device("lin")
+        sam.sync(), lin.sync()
+        costs = "SELECT sku, cost FROM product WHERE cost IS NOT NULL ORDER BY sku"
+        equal(sam.sql(costs), [], "a rep sees no cost")
+        firm.admin("user", "edit", "sam", "--role", "manager")
+        firm.admin("user", "edit", "lin", "--manager", "sam")
+        sam.sync()
+        equal(sam.sql(costs), [{"sku": "CAKE", "cost": 300}, {"sku": "TEA", "cost": 900}], "now he does")
+        check("城隍庙茶庄" in names(sam), "and Lin's customers")
+        sam.set("product", "TEA", name="Green tea 特级")
+        sam.set("customer", "L1", city="嘉兴")
+        firm.admin("user", "edit", "sam", "--role", "rep")
+        equal(sam.sync()["refused"], 0, "written while he was one")
+        equal(firm.query("SELECT name FROM product WHERE sku = 'TEA'"), [{"name": "Green tea 特级"}], "it stands")
+        equal(firm.query("SELECT city FROM customer WHERE no = 'L1'"), [{"city": "嘉兴"}], "this too")
+        equal(sam.sql(costs), [], "the costs are gone")
+        check("城隍庙茶庄" not in names(sam), "and Lin's customers")
+        sam.run("verify")
+
+
 main(globals())
