@@ -125,6 +125,8 @@ bool app_open(struct app *app, enum exit_code *code)
         *code = report_error(app, err);
     } else if (app->home.read_only) {
         warn(app, PHRASE_READ_ONLY, app->home.dir, NULL);
+    } else if (app->home.replica.renewed) {
+        warn(app, PHRASE_FOREIGN_TRIGGERS, app->home.dir, NULL);
     }
     return err.code == ERR_OK;
 }

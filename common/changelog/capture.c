@@ -253,28 +253,25 @@ static void put_entry(struct buf *sql, const struct table *t, const char *versio
         sql,
         " BEGIN INSERT INTO outbox (key, tx, tbl, row, op, cols, base, old, stamp, wall, mono,"
         " boot, seen, intent) VALUES (lw_key(), lw_tx(), %u, %s.id, %d, %s, %s, %s, lw_clock(%d),"
-        " lw_clock(%d), lw_clock(%d), lw_clock(%d), lw_clock(%d), lw_clock(%d)); END;\n",
+        " lw_clock(%d), lw_clock(%d), lw_clock(%d), lw_clock(%d), lw_clock(%d)); END",
         t->number, version, (int)op, cols, base, old, PART_STAMP, PART_WALL, PART_MONO, PART_BOOT,
         PART_SEEN, PART_INTENT);
 }
 
-static void put_drop(struct buf *sql, const struct table *t)
-{
-    static const char *const kinds[] = {"insert", "update", "delete", "id"};
-    for (size_t i = 0; i < count_of(kinds); i++) {
-        buf_printf(sql, "DROP TRIGGER IF EXISTS lw_%s_%s;\n", kinds[i], t->name);
-    }
-}
+static const char *const trigger_kinds[] = {"insert", "update", "delete", "id"};
 
-static void put_triggers(struct buf *sql, const struct table *t)
+static void put_on_insert(struct buf *sql, const struct table *t)
 {
     buf_printf(sql,
                "CREATE TRIGGER lw_insert_%s AFTER INSERT ON %s BEGIN"
                " INSERT INTO outbox (key, tx, tbl, row, op, cols, base, stamp, wall, mono, boot,"
                " seen, intent) SELECT key, tx, %u, NEW.id, %d, 0, 0, stamp, wall, mono, boot,"
-               " seen, intent FROM lw_inserted; END;\n",
+               " seen, intent FROM lw_inserted; END",
                t->name, t->name, t->number, (int)CHANGE_INSERT);
+}
 
+static void put_on_update(struct buf *sql, const struct table *t)
+{
     buf_printf(sql, "CREATE TRIGGER lw_update_%s AFTER UPDATE OF ", t->name);
     for (size_t i = 0; i < t->column_count; i++) {
         buf_printf(sql, "%s%s", i == 0 ? "" : ", ", t->columns[i].name);
@@ -285,7 +282,10 @@ static void put_triggers(struct buf *sql, const struct table *t)
     }
     buf_put_text(sql, ")");
     put_entry(sql, t, "OLD", CHANGE_UPDATE, "coalesce(OLD._seq, 0)", "lw_cols()", "lw_old()");
+}
 
+static void put_on_delete(struct buf *sql, const struct table *t)
+{
     buf_printf(sql,
                "CREATE TRIGGER lw_delete_%s AFTER DELETE ON %s WHEN lw_captures()"
                " AND lw_removed(%u, OLD._scope",
@@ -295,11 +295,31 @@ static void put_triggers(struct buf *sql, const struct table *t)
     }
     buf_put_text(sql, ")");
     put_entry(sql, t, "OLD", CHANGE_DELETE, "coalesce(OLD._seq, 0)", "lw_cols()", "lw_old()");
+}
 
+static void put_on_id(struct buf *sql, const struct table *t)
+{
     buf_printf(sql,
                "CREATE TRIGGER lw_id_%s BEFORE UPDATE OF id ON %s WHEN NEW.id IS NOT OLD.id"
-               " BEGIN SELECT RAISE(ABORT, 'the id of a row is for life'); END;\n",
+               " BEGIN SELECT RAISE(ABORT, 'the id of a row is for life'); END",
                t->name, t->name);
+}
+
+void capture_trigger(const struct table *t, size_t kind, struct buf *sql)
+{
+    static void (*const put[])(struct buf *, const struct table *) = {put_on_insert, put_on_update,
+                                                                      put_on_delete, put_on_id};
+    static_assert(count_of(put) == CAPTURE_TRIGGERS, "one for each kind");
+    put[kind](sql, t);
+}
+
+static void put_triggers(struct buf *sql, const struct table *t)
+{
+    for (size_t i = 0; i < CAPTURE_TRIGGERS; i++) {
+        buf_printf(sql, "DROP TRIGGER IF EXISTS lw_%s_%s;\n", trigger_kinds[i], t->name);
+        capture_trigger(t, i, sql);
+        buf_put_text(sql, ";\n");
+    }
 }
 
 struct err capture_create(struct db *db)
@@ -309,7 +329,6 @@ struct err capture_create(struct db *db)
     buf_init(&sql, TRIGGER_BYTES_MAX);
     for (size_t i = 0; i < catalogue_table_count() && err.code == ERR_OK; i++) {
         buf_clear(&sql);
-        put_drop(&sql, catalogue_table_at(i));
         put_triggers(&sql, catalogue_table_at(i));
         const char *text = buf_text(&sql);
         err = sql.bad ? err_make(ERR_NOMEM, 0, "capture_create") : db_exec(db, text);

@@ -21,6 +21,14 @@
 
 /* Makes the triggers of every table anew. */
 MUST_USE struct err capture_create(struct db *db);
+/* The text of one of a table's triggers, as capture_create makes it and the file keeps it. */
+#define CAPTURE_TRIGGERS 4
+void capture_trigger(const struct table *t, size_t kind, struct buf *sql);
+/* Whether the file's triggers are just those of this program's catalogue, and it has no views: code
+ * that somebody else put there would run with every save. */
+MUST_USE struct err capture_is_ours(struct db *db, bool *out);
+/* Drops all triggers and views, whatever they are, and makes ours. In a transaction of its own. */
+MUST_USE struct err capture_renew(struct db *db);
 /* Defines the functions on the replica's connection; `r` must stay where it is. */
 MUST_USE struct err capture_define(struct replica *r);
 /* Forgets what belonged to the transaction that ended. */

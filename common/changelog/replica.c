@@ -128,6 +128,19 @@ static struct err sums_raise(struct replica *r)
     return err.code == ERR_OK && made == 0 ? replica_digest_make(r) : err;
 }
 
+/* Somebody else's triggers or views in the file go before anything of it is used. */
+static struct err renew_capture(struct replica *r)
+{
+    bool ours = false;
+    struct err err = capture_is_ours(r->db, &ours);
+    if (err.code != ERR_OK || ours) {
+        return err;
+    }
+    r->renewed = true;
+    err = capture_renew(r->db);
+    return err.code == ERR_READONLY ? err_ok() : err; /* nothing runs where nothing is saved */
+}
+
 struct err replica_open(struct replica *r, struct db *db, const struct host *host)
 {
     int64_t catalogue = 0;
@@ -149,6 +162,9 @@ struct err replica_open(struct replica *r, struct db *db, const struct host *hos
     }
     if (err.code == ERR_OK && catalogue < CATALOGUE_VERSION) {
         err = upgrade(r);
+    }
+    if (err.code == ERR_OK) {
+        err = renew_capture(r);
     }
     if (err.code == ERR_OK) {
         err = sums_raise(r);

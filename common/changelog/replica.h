@@ -39,6 +39,7 @@ struct replica {
     char intent[32]; /* of the transaction that is being written, or "" */
     struct capture capture;
     struct sums sums;       /* of server rows laid in by the transaction under way */
+    bool renewed;           /* triggers or views that weren't ours were found and taken out */
     bool applying;          /* server rows are being laid in: triggers are silent */
     uint64_t clock;         /* hybrid logical clock, last stamp given */
     int64_t offset_ms;      /* server time minus this device's wall clock */

@@ -225,6 +225,42 @@ static void an_older_file_is_brought_up(void **state)
     assert_int_equal(replica_open(&newer, d->db, &host).code, ERR_VERSION);
 }
 
+/* Whoever can write the file can plant a trigger: it must be gone before the next save. */
+static void foreign_triggers_are_taken_out(void **state)
+{
+    static const char *const plants[] = {
+        "CREATE TRIGGER steal AFTER INSERT ON memo BEGIN UPDATE memo SET text = 'stolen'; END",
+        "CREATE TRIGGER \"a\"\"b\" AFTER INSERT ON memo BEGIN DELETE FROM outbox; END",
+        "CREATE VIEW v AS SELECT 1",
+        "DROP TRIGGER lw_insert_memo",
+        "DROP TRIGGER lw_insert_memo; CREATE TRIGGER lw_insert_memo AFTER INSERT ON memo BEGIN"
+        " SELECT 1; END",
+        "DROP TABLE memo; CREATE VIEW memo AS SELECT 1 AS id",
+    };
+    (void)state;
+    for (size_t i = 0; i < count_of(plants); i++) {
+        struct scratch scratch;
+        struct device d;
+        char path[128];
+        scratch_init(&scratch);
+        scratch_path(&scratch, "replica.db", path);
+        device_init(&d, 1, path);
+        assert_false(d.r.renewed);
+        device_reopen(&d, path);
+        assert_false(d.r.renewed);
+        OK(db_exec(d.db, plants[i]));
+        device_reopen(&d, path);
+        assert_true(d.r.renewed);
+        device_run(&d, "test", "INSERT INTO memo (id, title, text) VALUES (" ID1 ", 'a', 'mine')");
+        assert_string_equal(device_text(&d, "SELECT text FROM memo"), "mine");
+        assert_int_equal(device_int(&d, "SELECT count(*) FROM outbox"), 1);
+        device_reopen(&d, path);
+        assert_false(d.r.renewed);
+        device_release(&d);
+        scratch_release(&scratch);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +274,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_index_follows_the_table, setup, teardown),
         cmocka_unit_test_setup_teardown(human_numbers_carry_the_device, setup, teardown),
         cmocka_unit_test_setup_teardown(an_older_file_is_brought_up, setup, teardown),
+        cmocka_unit_test(foreign_triggers_are_taken_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
