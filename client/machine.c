@@ -109,3 +109,9 @@ int machine_local_offset_min(void *context, int64_t local_ms)
     int first = machine_offset_min(local_ms);
     return machine_offset_min(local_ms - (int64_t)first * 60000);
 }
+
+bool machine_line_is_free(void)
+{
+    const char *said = getenv("LEGWORK_METERED");
+    return said != NULL && strcmp(said, "0") == 0;
+}

@@ -8,6 +8,9 @@ struct host machine_host(void);
 int64_t machine_wall_ms(void);
 int64_t machine_mono_ms(void);
 void machine_random(void *context, uint8_t *to, size_t size);
+/* Whether whoever runs the program says that this line costs nothing (LEGWORK_METERED=0): a phone
+ * knows it of its Wi-Fi. Not said: it may cost. */
+bool machine_line_is_free(void);
 void machine_sleep_ms(int64_t ms); /* a signal ends it early */
 
 /* Days and clock times are those of TZ where the user set it, else of the firm's zone: the same

@@ -82,8 +82,8 @@ static struct err open_http(struct sync_loop *loop)
     return http_open(&loop->http, &options);
 }
 
-struct err sync_loop_open(struct sync_loop **out, struct home *home,
-                          const struct sync_watcher *watcher)
+static struct err open_loop(struct sync_loop **out, struct home *home,
+                            const struct sync_watcher *watcher, bool alone)
 {
     *out = NULL;
     struct sync_loop *loop = calloc(1, sizeof *loop);
@@ -95,7 +95,7 @@ struct err sync_loop_open(struct sync_loop **out, struct home *home,
     loop->lock = -1;
     arena_init(&loop->arena, FAULT_ARENA_MAX);
     buf_init(&loop->live, LIVE_BYTES_MAX);
-    struct err err = take_lock(loop);
+    struct err err = alone ? take_lock(loop) : err_ok();
     if (err.code == ERR_OK) {
         err = home_key_read(home, loop->secret_key);
     }
@@ -108,6 +108,18 @@ struct err sync_loop_open(struct sync_loop **out, struct home *home,
     }
     *out = loop;
     return err_ok();
+}
+
+struct err sync_loop_open(struct sync_loop **out, struct home *home,
+                          const struct sync_watcher *watcher)
+{
+    return open_loop(out, home, watcher, true);
+}
+
+struct err sync_loop_open_beside(struct sync_loop **out, struct home *home,
+                                 const struct sync_watcher *watcher)
+{
+    return open_loop(out, home, watcher, false);
 }
 
 void sync_loop_close(struct sync_loop *loop)
@@ -193,6 +205,23 @@ static struct err send_in_time(struct sync_loop *loop, struct http_request *requ
     return err;
 }
 
+struct err sync_request(struct sync_loop *loop, struct http_request *request,
+                        struct http_answer *answer, struct sync_fault *fault)
+{
+    struct fault said;
+    bool has_fault;
+    struct arena arena;
+    arena_init(&arena, FAULT_ARENA_MAX);
+    *fault = (struct sync_fault){.limit = 0};
+    struct err err = send_in_time(loop, request, &arena, answer, &said, &has_fault);
+    if (has_fault) {
+        (void)snprintf(fault->code, sizeof fault->code, "%s", said.code);
+        fault->limit = said.limit;
+    }
+    arena_release(&arena);
+    return err;
+}
+
 /* What the retry looks at. */
 struct attempt {
     struct err err; /* of the transport */
@@ -269,7 +298,7 @@ static bool is_worth_retry(const struct attempt *a)
     return a->err.code == ERR_NETWORK || a->status == 408 || a->status == 429 || a->status >= 500;
 }
 
-static bool is_cancelled(const struct sync_loop *loop)
+bool sync_is_cancelled(const struct sync_loop *loop)
 {
     return loop->watcher.cancelled(loop->watcher.context);
 }
@@ -285,7 +314,7 @@ static void back_off(struct sync_loop *loop, int attempt, int64_t retry_after_s)
     int64_t wait_ms = (int64_t)randombytes_uniform((uint32_t)most);
     int64_t asked_ms = retry_after_s * 1000;
     wait_ms += asked_ms < SYNC_BACKOFF_MS_MAX ? asked_ms : SYNC_BACKOFF_MS_MAX;
-    for (int64_t end = machine_mono_ms() + wait_ms; !is_cancelled(loop);) {
+    for (int64_t end = machine_mono_ms() + wait_ms; !sync_is_cancelled(loop);) {
         int64_t left = end - machine_mono_ms();
         if (left <= 0) {
             break;
@@ -321,7 +350,7 @@ struct err sync_once(struct sync_loop *loop, bool verify, int tries, struct sync
         *out = (struct sync_result){.status = 0};
         err = run_session(loop, verify, &attempt, out);
         add_tally(&sum, &out->tally);
-        if (err.code == ERR_OK || !is_worth_retry(&attempt) || is_cancelled(loop)) {
+        if (err.code == ERR_OK || !is_worth_retry(&attempt) || sync_is_cancelled(loop)) {
             break;
         }
         err = err_make(ERR_NETWORK, attempt.err.cause, "sync");
@@ -381,7 +410,7 @@ static bool is_silent(const struct sync_loop *loop)
 static bool heard_enough(void *context)
 {
     struct sync_loop *loop = context;
-    return loop->advanced || is_cancelled(loop) || changed_here(loop) || is_silent(loop);
+    return loop->advanced || sync_is_cancelled(loop) || changed_here(loop) || is_silent(loop);
 }
 
 static struct err open_stream(struct sync_loop *loop)
@@ -421,7 +450,7 @@ static void wait_for_poll(struct sync_loop *loop)
 {
     int64_t wait_ms = LIVE_POLL_MS / 2 + (int64_t)randombytes_uniform(LIVE_POLL_MS / 2);
     int64_t end = machine_mono_ms() + wait_ms;
-    while (machine_mono_ms() < end && !is_cancelled(loop) && !changed_here(loop)) {
+    while (machine_mono_ms() < end && !sync_is_cancelled(loop) && !changed_here(loop)) {
         machine_sleep_ms(SLEEP_STEP_MS);
     }
 }

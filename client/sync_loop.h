@@ -34,11 +34,23 @@ struct sync_loop;
 /* ERR_BUSY: another process syncs this replica. `home` is open and outlives the loop. */
 MUST_USE struct err sync_loop_open(struct sync_loop **out, struct home *home,
                                    const struct sync_watcher *watcher);
+/* The same beside whoever syncs: for single requests, not for sync_once and sync_wait. */
+MUST_USE struct err sync_loop_open_beside(struct sync_loop **out, struct home *home,
+                                          const struct sync_watcher *watcher);
 void sync_loop_close(struct sync_loop *loop);
 
 /* One sync with its retries. ERR_NETWORK: the server can't be reached, nothing is lost. */
 MUST_USE struct err sync_once(struct sync_loop *loop, bool verify, int tries,
                               struct sync_result *out);
+/* One signed request, once more with the server's time where the clock is far off. `fault` is what
+ * an answer other than 200 says, its code "" where it says nothing. `answer` is to be released. */
+struct sync_fault {
+    char code[CODE_BYTES_MAX + 1];
+    int64_t limit;
+};
+MUST_USE struct err sync_request(struct sync_loop *loop, struct http_request *request,
+                                 struct http_answer *answer, struct sync_fault *fault);
+bool sync_is_cancelled(const struct sync_loop *loop);
 /* Returns when there is reason to sync again: the server's data moved, work was saved here, the
  * poll's time has come, or the watcher cancelled. */
 void sync_wait(struct sync_loop *loop);

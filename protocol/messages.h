@@ -14,6 +14,7 @@
 #define PROTOCOL_VERSION_OLDEST 1 /* that is still spoken */
 
 /* Limits: named once, said to the other side, asserted by both. */
+#define BLOB_PIECE_BYTES_MAX ((size_t)256 * 1024)       /* of a picture, in one request */
 #define PUSH_BYTES_MAX       ((size_t)1024 * 1024)      /* a request's body as sent */
 #define PUSH_PLAIN_BYTES_MAX ((size_t)16 * 1024 * 1024) /* the same after decompression */
 #define PUSH_TX_MAX          10000                      /* transactions a request */

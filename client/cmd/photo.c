@@ -138,3 +138,25 @@ bool photo_write_file(struct app *app, const char *path, struct bytes content, e
     }
     return good || refused(app, PHRASE_PHOTO_NOT_WRITTEN, path, strerror(cause), code);
 }
+
+bool photo_write_whole(struct app *app, const char *name, const char *path, enum exit_code *code)
+{
+    struct blob_store s;
+    struct buf file;
+    buf_init(&file, (size_t)IMAGE_BYTES_MAX + 1);
+    struct err err = photos_open(&app->home, &s);
+    if (err.code == ERR_OK) {
+        err = blob_name_is_good(name) ? blob_read(&s, name, 0, (size_t)IMAGE_BYTES_MAX, &file)
+                                      : err_make(ERR_NOT_FOUND, 0, "photo");
+    }
+    bool good = err.code == ERR_OK && photo_write_file(app, path, buf_bytes(&file), code);
+    if (err.code == ERR_NOT_FOUND) {
+        warn(app, PHRASE_PHOTO_NOT_HERE, app->arguments.operands[0], NULL);
+        *code = EXIT_REFUSED;
+    } else if (err.code != ERR_OK) {
+        *code = report_error(app, err);
+    }
+    buf_release(&file);
+    blob_store_close(&s);
+    return good;
+}

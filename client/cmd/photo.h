@@ -17,8 +17,12 @@ struct taken_photo {
  * False: said why. */
 MUST_USE bool photo_take(struct app *app, const char *path, struct taken_photo *out,
                          enum exit_code *code);
-/* A whole file, at most `size_max` bytes; false: said why. */
+/* Makes a file that wasn't there. False: said why. */
 MUST_USE bool photo_write_file(struct app *app, const char *path, struct bytes content,
                                enum exit_code *code);
+
+/* The whole picture, from the device's store into a new file. False: said why. */
+MUST_USE bool photo_write_whole(struct app *app, const char *name, const char *path,
+                                enum exit_code *code);
 
 #endif

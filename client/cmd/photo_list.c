@@ -169,28 +169,6 @@ static bool write_thumb(struct app *app, struct bytes base64, const char *path,
     return photo_write_file(app, path, bytes_of(jpeg, size), code);
 }
 
-static bool write_whole(struct app *app, const char *name, const char *path, enum exit_code *code)
-{
-    struct blob_store s;
-    struct buf file;
-    buf_init(&file, (size_t)IMAGE_BYTES_MAX + 1);
-    struct err err = photos_open(&app->home, &s);
-    if (err.code == ERR_OK) {
-        err = blob_name_is_good(name) ? blob_read(&s, name, 0, (size_t)IMAGE_BYTES_MAX, &file)
-                                      : err_make(ERR_NOT_FOUND, 0, "photo");
-    }
-    bool good = err.code == ERR_OK && photo_write_file(app, path, buf_bytes(&file), code);
-    if (err.code == ERR_NOT_FOUND) {
-        warn(app, PHRASE_PHOTO_NOT_HERE, app->arguments.operands[0], NULL);
-        *code = EXIT_REFUSED;
-    } else if (err.code != ERR_OK) {
-        *code = report_error(app, err);
-    }
-    buf_release(&file);
-    blob_store_close(&s);
-    return good;
-}
-
 static bool write_files(struct app *app, const uint8_t id[16], enum exit_code *code)
 {
     const char *thumb = arguments_option(&app->arguments, "--thumb");
@@ -207,7 +185,7 @@ static bool write_files(struct app *app, const uint8_t id[16], enum exit_code *c
     (void)snprintf(name, sizeof name, "%.*s", (int)sha256.size, (const char *)sha256.at);
     return (thumb == NULL ||
             write_thumb(app, stored_value(&row, t, COLUMN_media_thumb)->b, thumb, code)) &&
-           (to == NULL || write_whole(app, name, to, code));
+           (to == NULL || photo_write_whole(app, name, to, code));
 }
 
 enum exit_code command_photo_show(struct app *app)

@@ -1,10 +1,12 @@
 /* legwork status: who this device is and what waits on it. */
 #include "client/cmd/lookup.h"
 #include "client/cmd/moment.h"
+#include "client/media/photos.h"
 
 #define JSON_BYTES_MAX 4096
 
-static void put_json(const struct app *app, struct bytes login, const struct replica_counts *c)
+static void put_json(const struct app *app, struct bytes login, const struct replica_counts *c,
+                     const struct photos_waiting *photos)
 {
     char device[37];
     id_text(app->home.replica.device, device);
@@ -19,7 +21,9 @@ static void put_json(const struct app *app, struct bytes login, const struct rep
     } else {
         buf_put_text(&out, ",\"last_sync_at\":null");
     }
-    buf_printf(&out, ",\"scopes\":%" PRId64 "}\n", c->scopes);
+    buf_printf(&out, ",\"scopes\":%" PRId64, c->scopes);
+    buf_printf(&out, ",\"photos_waiting\":%" PRId64 ",\"photo_bytes_waiting\":%" PRId64 "}\n",
+               photos->count, photos->bytes);
     put_output(&out);
     buf_release(&out);
 }
@@ -39,7 +43,8 @@ static struct err read_login(struct app *app, struct buf *out)
     return stmt_err(&st, "status");
 }
 
-static void put_lines(const struct app *app, const char *login, const struct replica_counts *c)
+static void put_lines(const struct app *app, const char *login, const struct replica_counts *c,
+                      const struct photos_waiting *photos)
 {
     char device[37];
     char when[32];
@@ -54,6 +59,10 @@ static void put_lines(const struct app *app, const char *login, const struct rep
     say(app, PHRASE_STATUS_SYNC,
         c->last_sync_at != 0 ? when : phrase_text(PHRASE_NEVER, app->chinese),
         number_text(c->scopes).text, NULL);
+    if (photos->count > 0) {
+        say(app, PHRASE_PHOTOS_WAIT, number_text(photos->count).text, size_text(photos->bytes).text,
+            NULL);
+    }
     if (c->needs_you > 0) {
         say(app, PHRASE_SEE_INBOX, NULL);
     }
@@ -68,14 +77,18 @@ enum exit_code command_status(struct app *app)
     struct buf login;
     buf_init(&login, JSON_BYTES_MAX);
     struct replica_counts counts;
+    struct photos_waiting photos = {0};
     struct err err = read_login(app, &login);
     if (err.code == ERR_OK) {
         err = replica_counts(&app->home.replica, &counts);
     }
+    if (err.code == ERR_OK) {
+        err = photos_waiting(app->home.db, &photos);
+    }
     if (err.code == ERR_OK && app->arguments.json) {
-        put_json(app, buf_bytes(&login), &counts);
+        put_json(app, buf_bytes(&login), &counts, &photos);
     } else if (err.code == ERR_OK) {
-        put_lines(app, buf_text(&login), &counts);
+        put_lines(app, buf_text(&login), &counts, &photos);
     }
     buf_release(&login);
     return err.code == ERR_OK ? EXIT_DONE : report_error(app, err);

@@ -1,6 +1,8 @@
 /* legwork sync [--watch]: takes saved work to the server and fetches what is new. */
 #include "client/cmd/sync.h"
 
+#include "client/cmd/sync_photos.h"
+
 #include "client/machine.h"
 
 #include <signal.h>
@@ -140,21 +142,24 @@ enum exit_code sync_explain(struct app *app, struct err err, const struct sync_r
     return code;
 }
 
-static void put_json(const struct sync_result *r)
+static void put_json(const struct sync_result *r, const struct sync_photos *photos)
 {
     const struct client_tally *t = &r->tally;
     printf("{\"pushed\":%" PRId64 ",\"accepted\":%" PRId64 ",\"merged\":%" PRId64
            ",\"parked\":%" PRId64 ",\"refused\":%" PRId64 ",\"pulled\":%" PRId64
-           ",\"bytes_up\":%" PRId64 ",\"bytes_down\":%" PRId64 ",\"requests\":%" PRId64 "}\n",
+           ",\"bytes_up\":%" PRId64 ",\"bytes_down\":%" PRId64 ",\"requests\":%" PRId64 ",",
            t->pushed, t->accepted, t->merged, t->parked, t->refused, t->pulled, r->traffic.up,
            r->traffic.down, t->requests);
+    sync_photos_json(photos);
+    printf("}\n");
     fflush(stdout); /* --watch: a line for each sync, when it ends */
 }
 
-static void say_result(struct app *app, const struct sync_result *r)
+static enum exit_code say_result(struct app *app, const struct sync_result *r,
+                                 const struct sync_photos *photos)
 {
     if (app->arguments.json) {
-        put_json(r);
+        put_json(r, photos);
     } else {
         say(app, PHRASE_SYNC_DONE, number_text(r->tally.pushed).text,
             number_text(r->tally.pulled).text, size_text(r->traffic.up).text,
@@ -166,6 +171,7 @@ static void say_result(struct app *app, const struct sync_result *r)
     if (r->tally.merged > 0) {
         warn(app, PHRASE_SYNC_MERGED, number_text(r->tally.merged).text, NULL);
     }
+    return sync_photos_say(app, photos);
 }
 
 static bool did_something(const struct sync_result *r)
@@ -178,14 +184,19 @@ static bool did_something(const struct sync_result *r)
 static enum exit_code watch(struct app *app, struct sync_progress *progress, struct sync_loop *loop)
 {
     struct sync_result result;
+    struct sync_photos photos = {.pause_until_ms = 0};
     bool first = true;
     bool offline = false;
     while (!is_stopped(NULL)) {
         struct err err = sync_once(loop, false, 1, &result);
         sync_progress_end(progress);
         bool away = err.code == ERR_NETWORK || err.code == ERR_TLS || result.stranger;
-        if (err.code == ERR_OK && (first || offline || did_something(&result))) {
-            say_result(app, &result);
+        if (err.code == ERR_OK) {
+            sync_photos_run(app, loop, &photos);
+        }
+        if (err.code == ERR_OK &&
+            (first || offline || did_something(&result) || photos.result.sent > 0)) {
+            (void)say_result(app, &result, &photos);
             fflush(stdout);
         } else if (away && !offline) {
             sync_explain(app, err, &result);
@@ -207,15 +218,20 @@ enum exit_code command_sync(struct app *app)
     if (!sync_open(app, &progress, &loop, &code)) {
         return code;
     }
+    if (!sync_photos_option(app, &code)) {
+        sync_loop_close(loop);
+        return code;
+    }
     if (arguments_option(&app->arguments, "--watch") != NULL) {
         code = watch(app, &progress, loop);
     } else {
         struct sync_result result;
         struct err err = sync_once(loop, false, SYNC_TRIES, &result);
         sync_progress_end(&progress);
-        code = EXIT_DONE;
         if (err.code == ERR_OK) {
-            say_result(app, &result);
+            struct sync_photos photos = {.pause_until_ms = 0};
+            sync_photos_run(app, loop, &photos);
+            code = say_result(app, &result, &photos);
         } else {
             code = sync_explain(app, err, &result);
         }

@@ -112,8 +112,8 @@ struct err photo_next_waiting(struct db *db, const struct waiting_photo *after,
     struct err err = db_use(db,
                             "SELECT sha256, size FROM blob"
                             " WHERE uploaded_at IS NULL AND refused IS NULL"
-                            " AND (size, sha256) > (?1, ?2) AND EXISTS (SELECT 1 FROM media m"
-                            "  WHERE m.sha256 = blob.sha256 AND m._seq IS NOT NULL)"
+                            " AND (size, sha256) > (?1, ?2) AND NOT EXISTS (SELECT 1 FROM media m"
+                            "  WHERE m.sha256 = blob.sha256 AND m._seq IS NULL)"
                             " ORDER BY size, sha256 LIMIT 1",
                             &st);
     if (err.code != ERR_OK) {
@@ -174,13 +174,16 @@ struct err photo_place(struct db *db, struct blob_store *s, const char *name, en
 
 /* ---- sweeping ---- */
 
-/* A deleted row still needs its picture until the server agreed that it is deleted. */
+/* A deleted row still needs its picture until the server agreed that it is deleted; one that waits
+ * is needed though its customer, and so its row, went to somebody else. */
 static struct err is_needed(void *context, const char *name, bool *needed)
 {
     struct db *db = context;
     struct stmt st;
     struct err err = db_use(db,
-                            "SELECT EXISTS (SELECT 1 FROM media m WHERE m.sha256 = ?1"
+                            "SELECT EXISTS (SELECT 1 FROM blob WHERE sha256 = ?1"
+                            "  AND uploaded_at IS NULL AND refused IS NULL)"
+                            " OR EXISTS (SELECT 1 FROM media m WHERE m.sha256 = ?1"
                             " AND (m._deleted_at IS NULL OR EXISTS (SELECT 1 FROM outbox o"
                             "  WHERE o.tbl = ?2 AND o.row = m.id)))",
                             &st);
@@ -205,7 +208,8 @@ struct err photos_sweep(struct home *h, struct blob_store *s, int64_t now_ms)
     if (err.code != ERR_OK) {
         return err;
     }
-    return db_exec(h->db, "DELETE FROM blob WHERE NOT EXISTS"
+    return db_exec(h->db, "DELETE FROM blob WHERE (uploaded_at IS NOT NULL OR refused IS NOT NULL)"
+                          " AND NOT EXISTS"
                           " (SELECT 1 FROM media m WHERE m.sha256 = blob.sha256"
                           "  AND (m._deleted_at IS NULL OR EXISTS"
                           "   (SELECT 1 FROM outbox o WHERE o.tbl = 24 AND o.row = m.id)))");

@@ -149,7 +149,7 @@ static bool has_type(const struct exchange *x, const char *type)
 {
     size_t size = strlen(type);
     return strncasecmp(x->content_type, type, size) == 0 &&
-           (x->content_type[size] == 0 || x->content_type[size] == ';');
+           (type[size - 1] == '/' || x->content_type[size] == 0 || x->content_type[size] == ';');
 }
 
 static struct err stranger(struct exchange *x, const char *where)
@@ -223,6 +223,9 @@ static size_t on_header(char *data, size_t one, size_t size, void *context)
     if (header_value(line, "retry-after", seconds, sizeof seconds)) {
         x->answer->retry_after_s = strtoll(seconds, NULL, 10);
     }
+    if (header_value(line, "upload-offset", seconds, sizeof seconds)) {
+        x->answer->offset = strtoll(seconds, NULL, 10);
+    }
     return size;
 }
 
@@ -241,8 +244,8 @@ static struct curl_slist *request_headers(const struct http_request *r, bool *ba
 {
     struct curl_slist *list = NULL;
     list = add_header(list, bad, "accept", "");
-    if (r->body.size > 0) {
-        list = add_header(list, bad, "content-type", "application/cbor-seq");
+    if (r->body.size > 0 || r->type != NULL) {
+        list = add_header(list, bad, "content-type", r->type ? r->type : "application/cbor-seq");
     }
     if (r->packed) {
         list = add_header(list, bad, "content-encoding", "zstd");
@@ -283,17 +286,18 @@ static bool prepare(struct exchange *x, bool lasting)
 {
     CURL *c = x->curl;
     const struct http_request *r = x->request;
-    char url[URL_BYTES_MAX + 64];
+    char url[URL_BYTES_MAX + 128];
     snprintf(url, sizeof url, "%s%s", x->http->server, r->path);
     bool bad = false;
     x->headers = request_headers(r, &bad);
 #define SET(option, value) bad = curl_easy_setopt(c, option, value) != CURLE_OK || bad
-    if (strcmp(r->method, "POST") == 0) {
-        SET(CURLOPT_POSTFIELDS, (const char *)r->body.at);
+    if (strcmp(r->method, "GET") != 0) {
+        SET(CURLOPT_POSTFIELDS, r->body.size > 0 ? (const char *)r->body.at : "");
         SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.size);
     } else {
         SET(CURLOPT_HTTPGET, 1L);
     }
+    SET(CURLOPT_CUSTOMREQUEST, strcmp(r->method, "PUT") == 0 ? "PUT" : NULL);
     SET(CURLOPT_URL, url);
     SET(CURLOPT_HTTPHEADER, x->headers);
     SET(CURLOPT_LOW_SPEED_TIME, lasting ? 0L : HTTP_STALL_TIMEOUT_S);
@@ -309,7 +313,7 @@ static bool prepare(struct exchange *x, bool lasting)
 static struct err start(struct exchange *x, const struct http_request *request,
                         struct http_answer *answer, bool lasting)
 {
-    *answer = (struct http_answer){0};
+    *answer = (struct http_answer){.offset = -1};
     buf_init(&answer->fault, HTTP_FAULT_BYTES_MAX);
     *x = (struct exchange){.curl = x->curl, .http = x->http, .request = request, .answer = answer};
     if (!prepare(x, lasting) || curl_multi_add_handle(x->http->multi, x->curl) != CURLM_OK) {

@@ -25,13 +25,15 @@ struct http_options {
 };
 
 struct http_request {
-    const char *method; /* "GET" or "POST" */
+    const char *method; /* "GET", "POST" or "PUT" */
     const char *path;
     struct bytes body;
+    const char *type;                          /* of the body; NULL: application/cbor-seq */
     bool packed;                               /* the body is zstd'd */
     bool lasting;                              /* an answer that stays open: silence is no fault */
     const struct signature_headers *signature; /* or NULL */
-    const char *accepts; /* the content type that a 200 must have; NULL: any */
+    const char *accepts; /* the content type that a 200 must have, or with a "/" at its end how it
+                            begins; NULL: any */
     /* A piece of a 200 answer's body. An error ends the request and is what http_send gives. */
     struct err (*received)(void *context, struct bytes piece);
     void *context;
@@ -41,6 +43,7 @@ struct http_answer {
     int status;            /* 0: no answer came */
     bool stranger;         /* what answered isn't a Legwork server */
     int64_t retry_after_s; /* 0: not said */
+    int64_t offset;        /* upload-offset; -1: not said */
     struct buf fault;      /* body of an answer other than 200, of the protocol's type */
 };
 

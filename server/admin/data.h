@@ -11,6 +11,7 @@
 #define DATA_FILE_MAX (1 << 20) /* of certificates, keys, passwords */
 
 #define STORE_FILE   "store.db"
+#define BLOB_DIR     "blobs" /* pictures, by their hash */
 #define CA_FILE      "ca.pem"
 #define CA_KEY_FILE  "ca.key"
 #define TLS_FILE     "tls.pem"

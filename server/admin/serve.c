@@ -14,6 +14,7 @@
 #include "server/admin/move.h"
 #include "server/admin/options.h"
 #include "server/admin/say.h"
+#include "server/net/limits.h"
 #include "server/net/metrics.h"
 #include "server/net/net.h"
 #include "server/net/service.h"
@@ -146,12 +147,12 @@ static void on_broken(void *context)
     (void)kill(getpid(), SIGTERM);
 }
 
-static bool open_service(struct server *s)
+static bool open_service(struct server *s, int64_t photo_quota_mib)
 {
-    char store[DATA_PATH_MAX], ca[DATA_PATH_MAX], ledger[DATA_PATH_MAX];
+    char store[DATA_PATH_MAX], ca[DATA_PATH_MAX], ledger[DATA_PATH_MAX], blobs[DATA_PATH_MAX];
     struct stat there;
     if (!data_path(STORE_FILE, store) || !data_path(CA_FILE, ca) ||
-        !data_path(LEDGER_FILE, ledger)) {
+        !data_path(LEDGER_FILE, ledger) || !data_path(BLOB_DIR, blobs)) {
         return false;
     }
     if (stat(store, &there) != 0) {
@@ -165,6 +166,8 @@ static bool open_service(struct server *s)
         return false;
     }
     const struct service_options options = {.store_path = store,
+                                            .blob_path = blobs,
+                                            .photo_quota_mib = photo_quota_mib,
                                             .ledger = &s->ledger.ledger,
                                             .counters = &s->counters,
                                             .broken = on_broken,
@@ -249,7 +252,8 @@ static void server_close(struct server *s)
     free(s);
 }
 
-static int serve(const struct endpoint *listen, const struct endpoint *metrics)
+static int serve(const struct endpoint *listen, const struct endpoint *metrics,
+                 int64_t photo_quota_mib)
 {
     struct server *s = calloc(1, sizeof *s);
     if (s == NULL) {
@@ -257,7 +261,7 @@ static int serve(const struct endpoint *listen, const struct endpoint *metrics)
     }
     s->lock_fd = -1;
     s->ledger.fd = -1;
-    bool good = lock_data(s) && open_tls(s) && open_service(s) && resume_moves() &&
+    bool good = lock_data(s) && open_tls(s) && open_service(s, photo_quota_mib) && resume_moves() &&
                 open_net(s, listen) && open_metrics(s, metrics);
     if (good) {
         (void)fflush(stdout);
@@ -273,10 +277,13 @@ static int serve(const struct endpoint *listen, const struct endpoint *metrics)
 int cmd_serve(int argc, char **argv)
 {
     struct option options[] = {{.name = "--listen", .kind = OPTION_TEXT},
-                               {.name = "--metrics", .kind = OPTION_TEXT}};
+                               {.name = "--metrics", .kind = OPTION_TEXT},
+                               {.name = "--photo-quota", .kind = OPTION_TEXT}};
     struct arguments rest;
     struct endpoint listen = {.port = 0}, metrics = {.port = 0};
-    if (!options_read(options, count_of(options), argc, argv, 0, 0, &rest)) {
+    int64_t photo_quota_mib;
+    if (!options_read(options, count_of(options), argc, argv, 0, 0, &rest) ||
+        !option_int(&options[2], 1, PHOTO_QUOTA_MIB_MAX, PHOTO_QUOTA_MIB, &photo_quota_mib)) {
         return EXIT_USAGE;
     }
     const char *listen_text = options[0].count > 0 ? option_text(&options[0]) : DEFAULT_LISTEN;
@@ -292,5 +299,5 @@ int cmd_serve(int argc, char **argv)
     if (sodium_init() < 0) {
         return refuse_with("no randomness from this machine", "无法取得随机数");
     }
-    return serve(&listen, &metrics);
+    return serve(&listen, &metrics, photo_quota_mib);
 }

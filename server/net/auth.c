@@ -35,7 +35,6 @@ static bool is_fresh(const struct signature_claim *claim, int64_t received_ms)
 struct err auth_check(const struct request *r, struct store *reader, struct store_device *device,
                       struct refusal *refusal)
 {
-    const struct route_entry *entry = route_entry(r->route);
     struct signature_claim claim;
     if (!signature_parse(bytes_text(r->digest), bytes_text(r->signature_input),
                          bytes_text(r->signature), &claim)) {
@@ -51,8 +50,7 @@ struct err auth_check(const struct request *r, struct store *reader, struct stor
     if (err.code != ERR_OK) {
         return err;
     }
-    if (!signature_verify(&claim, entry->method, entry->path, buf_bytes(&r->body),
-                          device->public_key)) {
+    if (!signature_verify(&claim, r->method, r->path, buf_bytes(&r->body), device->public_key)) {
         return refused(refusal, 401, "signature");
     }
     if (!is_fresh(&claim, r->received_ms)) {

@@ -31,6 +31,7 @@ struct mailbox {
 struct request {
     enum route route;
     char method[8];
+    char path[ROUTE_PATH_SIZE];
     char type[40], encoding[16]; /* content-type, content-encoding */
     char digest[SIGNATURE_HEADER_MAX], signature_input[SIGNATURE_HEADER_MAX],
         signature[SIGNATURE_HEADER_MAX]; /* "" where absent or too long to be ours */
@@ -45,6 +46,9 @@ struct answer_head {
     const char *type; /* literals; NULL: none */
     const char *encoding;
     int retry_after_s; /* 0: none */
+    bool has_offset;   /* of a picture: how much of it is here */
+    bool attachment;   /* bytes of somebody's: to be kept as a file, never shown as a page */
+    int64_t offset;
 };
 
 struct exchange {

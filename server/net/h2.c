@@ -252,8 +252,8 @@ static nghttp2_nv field(const char *name, const char *value)
 
 static void submit(struct stream *s, const struct answer_head *head)
 {
-    char status[16], retry[16];
-    nghttp2_nv fields[5];
+    char status[16], retry[16], offset[24];
+    nghttp2_nv fields[8];
     size_t count = 0;
     (void)snprintf(status, sizeof status, "%d", head->status);
     fields[count++] = field(":status", status);
@@ -267,6 +267,14 @@ static void submit(struct stream *s, const struct answer_head *head)
     if (head->retry_after_s > 0) {
         (void)snprintf(retry, sizeof retry, "%d", head->retry_after_s);
         fields[count++] = field("retry-after", retry);
+    }
+    if (head->has_offset) {
+        (void)snprintf(offset, sizeof offset, "%" PRId64, head->offset);
+        fields[count++] = field("upload-offset", offset);
+    }
+    if (head->attachment) {
+        fields[count++] = field("content-disposition", "attachment");
+        fields[count++] = field("x-content-type-options", "nosniff");
     }
     nghttp2_data_provider provider = {.source.ptr = s, .read_callback = on_answer_read};
     s->submitted = true;

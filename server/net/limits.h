@@ -47,6 +47,11 @@
 #define LIVE_STREAMS_MAX  20000
 #define LIVE_KEEPALIVE_MS 30000
 
+/* Pictures. */
+#define PHOTO_QUOTA_MIB     512 /* that a device may bring a day, unless `serve` is told otherwise */
+#define PHOTO_QUOTA_MIB_MAX 1048576
+#define PHOTO_TOKEN_BYTES   ((size_t)16 * 1024) /* what the quota counts in */
+
 /* Rates: tokens a second, burst. */
 #define DEVICE_RATE_PER_S      100
 #define DEVICE_RATE_BURST      200

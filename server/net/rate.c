@@ -11,7 +11,12 @@
 
 bool rate_init(struct rate_table *t, int64_t per_minute, int64_t burst, const uint8_t hash_key[16])
 {
-    t->token_ms = 60000 / per_minute;
+    return rate_init_ms(t, 60000 / per_minute, burst, hash_key);
+}
+
+bool rate_init_ms(struct rate_table *t, int64_t token_ms, int64_t burst, const uint8_t hash_key[16])
+{
+    t->token_ms = token_ms;
     t->burst = burst;
     t->set_count = SETS;
     t->buckets = calloc((size_t)SETS * WAYS, sizeof *t->buckets);
@@ -45,21 +50,28 @@ static struct rate_bucket *find(const struct rate_table *t, const uint8_t key[16
     return NULL;
 }
 
-/* How long the bucket still needs until it has a token; 0: it has one. */
-static int64_t wait_ms(const struct rate_table *t, const struct rate_bucket *b, int64_t now_ms)
+/* How long the bucket still needs until it has `count` tokens; 0: it has them. */
+static int64_t wait_ms(const struct rate_table *t, const struct rate_bucket *b, int64_t count,
+                       int64_t now_ms)
 {
     int64_t debt_ms = b == NULL || b->full_at_ms < now_ms ? 0 : b->full_at_ms - now_ms;
-    int64_t allowed_ms = (t->burst - 1) * t->token_ms;
+    int64_t allowed_ms = (t->burst - count) * t->token_ms;
     return debt_ms > allowed_ms ? debt_ms - allowed_ms : 0;
 }
 
-bool rate_has(const struct rate_table *t, const uint8_t key[16], int64_t now_ms, int64_t *wait_s)
+static bool has_many(const struct rate_table *t, const uint8_t key[16], int64_t count,
+                     int64_t now_ms, int64_t *wait_s)
 {
-    int64_t ms = wait_ms(t, find(t, key), now_ms);
+    int64_t ms = wait_ms(t, find(t, key), count, now_ms);
     if (wait_s != NULL) {
         *wait_s = (ms + 999) / 1000;
     }
     return ms == 0;
+}
+
+bool rate_has(const struct rate_table *t, const uint8_t key[16], int64_t now_ms, int64_t *wait_s)
+{
+    return has_many(t, key, 1, now_ms, wait_s);
 }
 
 static struct rate_bucket *place(struct rate_table *t, const uint8_t key[16])
@@ -76,15 +88,22 @@ static struct rate_bucket *place(struct rate_table *t, const uint8_t key[16])
     return fullest;
 }
 
-bool rate_take(struct rate_table *t, const uint8_t key[16], int64_t now_ms, int64_t *wait_s)
+bool rate_take_many(struct rate_table *t, const uint8_t key[16], int64_t count, int64_t now_ms,
+                    int64_t *wait_s)
 {
-    if (!rate_has(t, key, now_ms, wait_s)) {
+    assert(count > 0 && count <= t->burst);
+    if (!has_many(t, key, count, now_ms, wait_s)) {
         return false;
     }
     struct rate_bucket *b = find(t, key);
     if (b == NULL) {
         b = place(t, key);
     }
-    b->full_at_ms = (b->full_at_ms < now_ms ? now_ms : b->full_at_ms) + t->token_ms;
+    b->full_at_ms = (b->full_at_ms < now_ms ? now_ms : b->full_at_ms) + count * t->token_ms;
     return true;
+}
+
+bool rate_take(struct rate_table *t, const uint8_t key[16], int64_t now_ms, int64_t *wait_s)
+{
+    return rate_take_many(t, key, 1, now_ms, wait_s);
 }

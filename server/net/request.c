@@ -19,13 +19,8 @@ static void keep(char *to, size_t room, struct bytes value, bool *repeated)
 
 static void keep_path(struct request *r, struct request_head *head, struct bytes path)
 {
-    char text[64];
     head->path_too_long = path.size > PATH_BYTES_MAX;
-    if (path.size < sizeof text) { /* all of ours are short */
-        memcpy(text, path.at, path.size);
-        text[path.size] = 0;
-        r->route = route_of_path(text);
-    }
+    keep(r->path, sizeof r->path, path, &head->repeated); /* all of ours are short */
 }
 
 static int64_t parse_length(struct bytes value)
@@ -88,21 +83,20 @@ bool request_head_check(struct request *r, const struct request_head *head, stru
     if (head->fields > HEADER_FIELDS_MAX || head->bytes > HEADER_BYTES_MAX) {
         return no(out, 431, "headers_too_large", HEADER_BYTES_MAX);
     }
+    bool known;
+    r->route = route_of(r->method, r->path, &known);
     if (r->route == ROUTE_NONE) {
-        return no(out, 404, "not_found", 0);
+        return known ? no(out, 405, "method", 0) : no(out, 404, "not_found", 0);
     }
     const struct route_entry *entry = route_entry(r->route);
-    if (strcmp(r->method, entry->method) != 0) {
-        return no(out, 405, "method", 0);
-    }
     if (head->repeated) {
         return no(out, 400, "malformed", 0);
     }
     if (head->content_length > (int64_t)entry->body_max) {
         return no(out, 413, "too_large", (int64_t)entry->body_max);
     }
-    if (entry->body_max > 0 && (strcmp(r->type, "application/cbor-seq") != 0 ||
-                                strcmp(r->encoding, entry->encoding) != 0)) {
+    if (entry->body_max > 0 &&
+        (strcmp(r->type, entry->type) != 0 || strcmp(r->encoding, entry->encoding) != 0)) {
         return no(out, 415, "unsupported", 0);
     }
     return true;

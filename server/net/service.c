@@ -9,6 +9,7 @@
 #include <sodium.h>
 
 #define FULL_RETRY_S 60 /* a full disk isn't emptied within a second */
+#define DAY_MS       INT64_C(86400000)
 
 static void on_grouped(void *context, size_t jobs, struct err err, int64_t took_us)
 {
@@ -38,13 +39,15 @@ static void on_changed(void *context)
     live_changed(s->live);
 }
 
-static bool open_rates(struct service *s)
+static bool open_rates(struct service *s, int64_t photo_quota_mib)
 {
     uint8_t key[16];
+    int64_t photo_tokens = photo_quota_mib * 1024 * 1024 / (int64_t)PHOTO_TOKEN_BYTES;
     randombytes_buf(key, sizeof key);
     (void)pthread_mutex_init(&s->rates, NULL);
     return rate_init(&s->device_rate, DEVICE_RATE_PER_S * 60, DEVICE_RATE_BURST, key) &&
-           rate_init(&s->enrol_failures, ENROL_FAILURES_PER_MIN, ENROL_FAILURES_PER_MIN, key);
+           rate_init(&s->enrol_failures, ENROL_FAILURES_PER_MIN, ENROL_FAILURES_PER_MIN, key) &&
+           rate_init_ms(&s->photo_quota, DAY_MS / photo_tokens, photo_tokens, key);
 }
 
 struct err service_open(struct service *s, const struct service_options *options)
@@ -53,8 +56,13 @@ struct err service_open(struct service *s, const struct service_options *options
     s->counters = options->counters;
     s->broken = options->broken;
     s->context = options->context;
+    s->blobs.dir = -1;
     buf_init(&s->ca, MESSAGE_BYTES_MAX);
-    struct err err = open_rates(s) ? err_ok() : err_make(ERR_NOMEM, 0, "service_open");
+    struct err err =
+        open_rates(s, options->photo_quota_mib) ? err_ok() : err_make(ERR_NOMEM, 0, "service_open");
+    if (err.code == ERR_OK) {
+        err = blob_store_open(&s->blobs, options->blob_path);
+    }
     if (err.code == ERR_OK) { /* before the writer, who reports to it */
         err = live_open(&s->live, options->store_path, s->counters);
     }
@@ -84,6 +92,8 @@ void service_close(struct service *s)
     live_close(s->live);
     rate_release(&s->device_rate);
     rate_release(&s->enrol_failures);
+    rate_release(&s->photo_quota);
+    blob_store_close(&s->blobs);
     (void)pthread_mutex_destroy(&s->rates);
     buf_release(&s->ca);
 }
@@ -115,6 +125,10 @@ void service_serve(void *service, struct exchange *x)
     case ROUTE_LIVE:
         live_route(s, x);
         return;
+    case ROUTE_BLOB_PUT:
+    case ROUTE_BLOB_GET:
+        blob_route(s, x);
+        return;
     case ROUTE_NONE:
     case ROUTE_COUNT:
         break;
@@ -138,6 +152,21 @@ bool service_admit(struct service *s, struct exchange *x, uint32_t device_number
     (void)pthread_mutex_unlock(&s->rates);
     if (!admitted) {
         exchange_fail(x, 429, "rate", wait_s > 0 ? wait_s : 1);
+    }
+    return admitted;
+}
+
+bool service_admit_bytes(struct service *s, struct exchange *x, uint32_t device_number, size_t size)
+{
+    uint8_t key[16] = {0};
+    int64_t wait_s;
+    int64_t tokens = (int64_t)((size + PHOTO_TOKEN_BYTES - 1) / PHOTO_TOKEN_BYTES);
+    memcpy(key, &device_number, sizeof device_number);
+    (void)pthread_mutex_lock(&s->rates);
+    bool admitted = rate_take_many(&s->photo_quota, key, tokens, machine_mono_ms(), &wait_s);
+    (void)pthread_mutex_unlock(&s->rates);
+    if (!admitted) {
+        exchange_fail(x, 429, "quota", wait_s > 0 ? wait_s : 1);
     }
     return admitted;
 }

@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 
+#include "common/media/blob_store.h"
 #include "server/net/exchange.h"
 #include "server/net/live.h"
 #include "server/net/rate.h"
@@ -22,7 +23,8 @@ struct service {
     struct counters *counters;
     struct buf ca; /* PEM, as /v1/ca gives it */
     pthread_mutex_t rates;
-    struct rate_table device_rate, enrol_failures;
+    struct rate_table device_rate, enrol_failures, photo_quota;
+    struct blob_store blobs;
     void (*broken)(void *context); /* fsync failed: what is on the disk is no longer known */
     void *context;
 };
@@ -30,6 +32,8 @@ struct service {
 struct service_options {
     const char *store_path;
     const struct store_ledger *ledger;
+    const char *blob_path;   /* folder of the pictures; made where missing */
+    int64_t photo_quota_mib; /* that one device may bring a day */
     struct counters *counters;
     void (*broken)(void *context);
     void *context;
@@ -44,6 +48,9 @@ void service_stopping(void *service);                  /* ends the live streams 
 
 /* For the routes: takes from the device's bucket; false: answered 429. */
 bool service_admit(struct service *s, struct exchange *x, uint32_t device_number);
+/* The same for the bytes of a picture: the device's share of a day. */
+bool service_admit_bytes(struct service *s, struct exchange *x, uint32_t device_number,
+                         size_t size);
 /* Answers for a store that failed, or a queue that is full. */
 void service_fail(struct exchange *x, struct err err);
 void service_busy(struct exchange *x);
@@ -52,5 +59,6 @@ void service_busy(struct exchange *x);
 void sync_route(struct service *s, struct exchange *x);
 void enrol_route(struct service *s, struct exchange *x);
 void live_route(struct service *s, struct exchange *x);
+void blob_route(struct service *s, struct exchange *x);
 
 #endif

@@ -134,6 +134,9 @@ LINES = [
     ("photo list --customer Nobody", REFUSED, "Not found"),
     ("photo show", USAGE, "missing: ID"),
     ("photo show nosuch", REFUSED, "Not found"),
+    ("photo fetch", USAGE, "missing: ID"),
+    ("photo fetch nosuch", REFUSED, "Not found"),
+    ("sync --network free", USAGE, "malformed: free"),
 ]
 SQL = [
     ("DELETE FROM customer", REFUSED),

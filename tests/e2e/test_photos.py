@@ -86,4 +86,40 @@ def test_only_pictures_are_taken():
         equal([p.name for p in (lin.home / "blobs").rglob("*") if p.is_file() and p.name != "lock"], [], "no file stayed")
 
 
+
+def test_brought_seen_and_fetched():
+    with firm_with_reps(goods=False) as firm:
+        lin, mei, sam = (firm.device(login) for login in ("lin", "mei", "sam"))
+        lin.sync()
+        path = picture(firm, "shelf.png", 500, 400)
+        content = path.read_bytes()
+        row = lin.json("visit", "photo", visit_of(lin), path)
+        equal(lin.json("status")["photos_waiting"], 1, "status says what waits")
+        answer = lin.sync()
+        equal((answer["photos_sent"], answer["photo_bytes_sent"], answer["photos_waiting"]),
+              (1, len(content), 0), "brought with the sync, each byte once")
+        equal((firm.data / "blobs" / row["sha256"][:2] / row["sha256"][2:]).read_bytes(), content, "the server's copy")
+        equal([p["place"] for p in lin.json("photo", "list")], ["here"], "on both sides")
+        again = lin.sync()
+        equal((again["photos_sent"], again["requests"]), (0, 1), "a sync with nothing to do asks nothing more")
+        mei.sync()
+        equal([p["place"] for p in mei.json("photo", "list")], ["server"], "the manager's list")
+        equal(thumb_of(mei.json("show", "media", row["id"])), thumb_of(row), "and thumbnail")
+        check(not stored(mei, row["sha256"]).exists(), "the whole comes when asked for")
+        mei.run("photo", "show", row["id"], "--to", firm.dir / "x.png", expect=1)
+        mei.run("photo", "fetch", row["id"], "--to", firm.dir / "fetched.png")
+        equal((firm.dir / "fetched.png").read_bytes(), content, "fetched")
+        equal(stored(mei, row["sha256"]).read_bytes(), content, "and kept")
+        sam.sync()
+        equal(sam.json("photo", "list"), [], "another rep sees nothing of it")
+        # The same picture again, by another device: the server has it, and no byte goes.
+        sam.run("visit", "log", "S1", "--outcome", "closed")
+        sam.json("visit", "photo", sam.json("list", "visit")[0]["id"], path)
+        answer = sam.sync()
+        equal((answer["photos_sent"], answer["photo_bytes_sent"]), (1, 0), "what is there isn't sent")
+        for device in (lin, mei, sam):
+            device.run("verify")
+        firm.healthy()
+
+
 main(globals())

@@ -40,6 +40,11 @@ static int status_of(const struct field *fields, size_t count, struct request *r
         "content-encoding", "zstd"                                                                 \
     }
 
+#define BYTES                                                                                      \
+    {                                                                                              \
+        "content-type", "application/octet-stream"                                                 \
+    }
+
 static void test_heads(void **state)
 {
     (void)state;
@@ -57,6 +62,16 @@ static void test_heads(void **state)
         {"no path at all", {{":method", "GET"}}, 404},
         {"another method", {{":method", "PUT"}, {":path", "/v1/ca"}}, 405},
         {"a method's name is long", {{":method", "PROPFINDXYZ"}, {":path", "/v1/ca"}}, 405},
+        {"a piece of a picture", {{":method", "PUT"}, {":path", "/v1/blob/ab/0"}, BYTES}, 200},
+        {"a piece, the path first", {{":path", "/v1/blob/ab/0"}, {":method", "PUT"}, BYTES}, 200},
+        {"a picture", {{":method", "GET"}, {":path", "/v1/blob/ab/0"}}, 200},
+        {"a picture by POST", {{":method", "POST"}, {":path", "/v1/blob/ab/0"}}, 405},
+        {"a piece that says to be HTML",
+         {{":method", "PUT"}, {":path", "/v1/blob/ab/0"}, {"content-type", "text/html"}},
+         415},
+        {"a piece that is too large",
+         {{":method", "PUT"}, {":path", "/v1/blob/ab/0"}, BYTES, {"content-length", "262145"}},
+         413},
         {"no type", {POST_SYNC, ZSTD}, 415},
         {"another type", {POST_SYNC, {"content-type", "text/html"}, ZSTD}, 415},
         {"another encoding", {POST_SYNC, TYPE, {"content-encoding", "gzip"}}, 415},

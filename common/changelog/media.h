@@ -1,0 +1,27 @@
+/* Who may bring or fetch the bytes of a picture: whoever holds a row that names it, by the same
+ * scopes as all else. And the server's record of those that came whole. */
+#ifndef COMMON_CHANGELOG_MEDIA_H
+#define COMMON_CHANGELOG_MEDIA_H
+
+#include "common/changelog/permit.h"
+#include "common/media/image.h"
+
+struct media_claim { /* what a row says of the picture that it names */
+    int64_t size, width, height;
+    enum image_format format;
+};
+
+/* `bringing`: the row's author may bring it also after its customer went to another book.
+ * ERR_NOT_FOUND: no living row that this person holds names it, or it can't be a picture of ours.
+ * A transaction of its own. */
+MUST_USE struct err media_find(struct store *st, const uint8_t person[16], const char *sha256,
+                               bool bringing, struct media_claim *out);
+/* Whether the bytes are the picture that the row speaks of. */
+bool media_fits(const struct media_claim *claim, struct bytes content);
+
+/* Whole and on the disk, brought by device `number`; again is fine. Inside a transaction. */
+MUST_USE struct err media_came(struct store *st, const char *sha256, int64_t size, int64_t now_ms,
+                               uint32_t number);
+MUST_USE struct err media_has_come(struct store *st, const char *sha256, bool *out);
+
+#endif
