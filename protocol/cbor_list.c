@@ -60,10 +60,23 @@ void list_put_text(struct list_writer *l, struct bytes text)
     list_mark(l, text.size > 0);
 }
 
+static void put_fixed(struct list_writer *l, const uint8_t *at, size_t size)
+{
+    bool something = false;
+    for (size_t i = 0; i < size && !something; i++) {
+        something = at[i] != 0;
+    }
+    list_put_bytes(l, bytes_of(at, something ? size : 0));
+}
+
 void list_put_id(struct list_writer *l, const uint8_t id[16])
 {
-    static const uint8_t zero[16] = {0};
-    list_put_bytes(l, bytes_of(id, memcmp(id, zero, 16) == 0 ? 0 : 16));
+    put_fixed(l, id, 16);
+}
+
+void list_put_key(struct list_writer *l, const uint8_t key[COURIER_KEY_BYTES])
+{
+    put_fixed(l, key, COURIER_KEY_BYTES);
 }
 
 void list_open(struct list_reader *l, struct cbor_reader *r)
@@ -112,17 +125,27 @@ struct bytes list_take_text(struct list_reader *l, size_t size_max)
     return list_next(l) ? cbor_take_text(l->r, size_max) : (struct bytes){0};
 }
 
-void list_take_id(struct list_reader *l, uint8_t id[16])
+static void take_fixed(struct list_reader *l, uint8_t *to, size_t size)
 {
-    struct bytes bytes = list_take_bytes(l, 16);
-    if (bytes.size == 16) {
-        memcpy(id, bytes.at, 16);
+    struct bytes bytes = list_take_bytes(l, size);
+    if (bytes.size == size) {
+        memcpy(to, bytes.at, size);
         return;
     }
-    memset(id, 0, 16);
+    memset(to, 0, size);
     if (bytes.size != 0) {
         cbor_fail(l->r, WIRE_MALFORMED);
     }
+}
+
+void list_take_id(struct list_reader *l, uint8_t id[16])
+{
+    take_fixed(l, id, 16);
+}
+
+void list_take_key(struct list_reader *l, uint8_t key[COURIER_KEY_BYTES])
+{
+    take_fixed(l, key, COURIER_KEY_BYTES);
 }
 
 bool code_unpack(struct bytes text, char *code, size_t room)

@@ -24,6 +24,7 @@ void list_put_bool(struct list_writer *l, bool yes);
 void list_put_bytes(struct list_writer *l, struct bytes bytes);
 void list_put_text(struct list_writer *l, struct bytes text);
 void list_put_id(struct list_writer *l, const uint8_t id[16]); /* zero: as empty bytes */
+void list_put_key(struct list_writer *l, const uint8_t key[COURIER_KEY_BYTES]); /* the same */
 
 struct list_reader {
     struct cbor_reader *r;
@@ -41,6 +42,7 @@ bool list_take_bool(struct list_reader *l);
 struct bytes list_take_bytes(struct list_reader *l, size_t size_max);
 struct bytes list_take_text(struct list_reader *l, size_t size_max);
 void list_take_id(struct list_reader *l, uint8_t id[16]);
+void list_take_key(struct list_reader *l, uint8_t key[COURIER_KEY_BYTES]);
 /* Printable ASCII into a string of `room` bytes, ended by a zero. */
 void list_take_code(struct list_reader *l, char *code, size_t room);
 

@@ -30,6 +30,7 @@
 #define NAME_BYTES_MAX       1024  /* intent, detail, login, names of devices */
 #define SCOPES_MAX           4096
 #define CODE_BYTES_MAX       32
+#define COURIER_KEY_BYTES    32 /* the server's, to which courier files are sealed */
 
 /* Column number 0 of every table: the row's deletion, an INT (time) or NULL. */
 #define COLUMN_DELETED 0
@@ -102,8 +103,9 @@ struct timeline {
     uint8_t id[16];
 };
 
-#define HELLO_MORE   1u /* another request follows: verdicts only, no rows */
-#define HELLO_DIGEST 2u /* asks for the digest of each scope at the end */
+#define HELLO_MORE    1u /* another request follows: verdicts only, no rows */
+#define HELLO_DIGEST  2u /* asks for the digest of each scope at the end */
+#define HELLO_COURIER 4u /* has no courier key yet and asks for it */
 
 /* device -> server, first. */
 struct hello {
@@ -143,6 +145,7 @@ struct answer {
     uint32_t mask;     /* the role mask in force */
     size_t mark_count; /* backup marks: `done` is the mark; pos and goal are 0 */
     struct cursor *marks;
+    uint8_t courier_key[COURIER_KEY_BYTES]; /* X25519; zero: not asked for */
 };
 
 enum outcome {
@@ -278,6 +281,9 @@ struct enrol {
     struct bytes app;         /* program and version */
     uint32_t protocol;        /* that the device speaks; 0: the first */
     struct bytes certificate; /* enrolled before, at a server that was restored since; or empty */
+    /* Of a device that enrols again with its work: who it was (zero: nobody), and its epoch. */
+    uint8_t former[16];
+    uint32_t former_epoch;
 };
 
 struct enrolled {

@@ -111,6 +111,7 @@ void answer_put(struct list_writer *l, const struct answer *answer)
     list_put_id(l, answer->token);
     list_put_uint(l, answer->mask);
     put_cursors(l, answer->marks, answer->mark_count);
+    list_put_key(l, answer->courier_key);
 }
 
 void answer_take(struct list_reader *l, struct answer *out)
@@ -124,6 +125,7 @@ void answer_take(struct list_reader *l, struct answer *out)
     list_take_id(l, out->token);
     out->mask = (uint32_t)list_take_uint(l, UINT32_MAX);
     out->marks = take_cursors(l, &out->mark_count);
+    list_take_key(l, out->courier_key);
 }
 
 /* ---- departures and digests ---- */
@@ -211,6 +213,8 @@ void enrol_put(struct list_writer *l, const struct enrol *enrol)
     list_put_text(l, enrol->app);
     list_put_uint(l, enrol->protocol);
     list_put_bytes(l, enrol->certificate);
+    list_put_id(l, enrol->former);
+    list_put_uint(l, enrol->former_epoch);
 }
 
 static void take_exactly(struct list_reader *l, uint8_t *to, size_t size)
@@ -230,6 +234,8 @@ void enrol_take(struct list_reader *l, struct enrol *out)
     out->app = list_take_text(l, NAME_BYTES_MAX);
     out->protocol = (uint32_t)list_take_uint(l, UINT32_MAX);
     out->certificate = list_take_bytes(l, CERTIFICATE_BYTES_MAX);
+    list_take_id(l, out->former);
+    out->former_epoch = (uint32_t)list_take_uint(l, UINT32_MAX);
 }
 
 void enrolled_put(struct list_writer *l, const struct enrolled *enrolled)

@@ -35,6 +35,8 @@ struct enrolment {
     uint8_t token[MESSAGE_TOKEN_BYTES];
     uint32_t number;
     uint8_t device[16];
+    uint32_t epoch;  /* its first */
+    uint32_t family; /* of the device in whose place it comes; 0: of none */
 };
 
 /* The person whom a valid, unused invitation names. */
@@ -80,8 +82,8 @@ static struct err take_number(struct enrolment *e)
 static struct err key_insert(struct enrolment *e)
 {
     static const char sql[] = "INSERT INTO device_key (number, device, person, key_id, public_key,"
-                              " enrolled_at, token, token_pending)"
-                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)";
+                              " enrolled_at, token, token_pending, epoch, epoch_pending, family)"
+                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?8, ?9)";
     char keyid[SIGNATURE_KEYID_MAX + 1];
     signature_keyid(e->request->public_key, keyid);
     struct stmt q;
@@ -96,6 +98,8 @@ static struct err key_insert(struct enrolment *e)
     bind_blob(&q, 5, bytes_of(e->request->public_key, sizeof e->request->public_key));
     bind_int(&q, 6, e->now_ms);
     bind_blob(&q, 7, bytes_of(e->token, sizeof e->token));
+    bind_int(&q, 8, e->epoch);
+    bind_int(&q, 9, e->family);
     return db_step_done(&q, "key_insert");
 }
 
@@ -148,11 +152,91 @@ static struct err device_insert(struct enrolment *e)
     return device_row_put(e->st, e->device, cells, count_of(cells), e->now_ms);
 }
 
+/* ---- in the place of an older device ---- */
+
+/* Who it was, as far as this store knows: after a restore it may know nothing of it. */
+static struct err find_former(struct enrolment *e, uint32_t *number)
+{
+    struct stmt q;
+    uint8_t person[16];
+    struct err err =
+        db_use(e->st->db, "SELECT number, family, person FROM device_key WHERE device = ?1", &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_id(&q, 1, e->request->former);
+    if (!db_step_row(&q)) {
+        return stmt_err(&q, "find_former");
+    }
+    *number = (uint32_t)col_int(&q, 0);
+    e->family = (uint32_t)col_int(&q, 1);
+    bool good = col_id(&q, 2, person);
+    stmt_reset(&q);
+    if (!good) {
+        return err_make(ERR_CORRUPT, 0, "find_former");
+    }
+    /* another's work must not go out under this person's name */
+    return memcmp(person, e->person, sizeof person) == 0 ? err_ok()
+                                                         : err_make(ERR_REFUSED, 0, "other_person");
+}
+
+static struct err found_family(struct enrolment *e, uint32_t former)
+{
+    struct stmt q;
+    struct err err = db_use(e->st->db, "UPDATE device_key SET family = ?1 WHERE number = ?1", &q);
+    if (err.code == ERR_OK) {
+        bind_int(&q, 1, former);
+        e->family = former;
+        err = db_step_done(&q, "found_family");
+    }
+    return err;
+}
+
+/* Numbers of all epochs that any of the family ever used stay apart from the new one's, so that the
+ * device needn't touch what it keeps of them. */
+static struct err epoch_after(struct enrolment *e)
+{
+    struct stmt q;
+    struct err err = db_use(e->st->db,
+                            "SELECT max(epoch_pending) FROM device_key"
+                            " WHERE family = ?1 AND family > 0",
+                            &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, e->family);
+    uint32_t last = e->request->former_epoch;
+    if (db_step_row(&q)) {
+        last = (uint32_t)col_int(&q, 0) > last ? (uint32_t)col_int(&q, 0) : last;
+        stmt_reset(&q);
+    }
+    e->epoch = last + 1;
+    return last < INT32_MAX ? stmt_err(&q, "epoch_after") : err_make(ERR_AUTH, 0, "epoch_after");
+}
+
+static struct err join_family(struct enrolment *e)
+{
+    static const uint8_t nobody[16] = {0};
+    uint32_t former = 0;
+    e->epoch = 1;
+    if (memcmp(e->request->former, nobody, sizeof nobody) == 0) {
+        return err_ok();
+    }
+    struct err err = find_former(e, &former);
+    if (err.code == ERR_OK && former != 0 && e->family == 0) {
+        err = found_family(e, former);
+    }
+    return err.code == ERR_OK ? epoch_after(e) : err;
+}
+
 static struct err make_device(struct enrolment *e)
 {
     e->st->host.random(e->st->host.context, e->token, sizeof e->token);
     store_new_id(e->st, e->now_ms, e->device);
-    struct err err = take_number(e);
+    struct err err = join_family(e);
+    if (err.code == ERR_OK) {
+        err = take_number(e);
+    }
     if (err.code == ERR_OK) {
         err = key_insert(e);
     }
@@ -166,10 +250,11 @@ static struct err make_device(struct enrolment *e)
  * as long as it has not said anything yet. */
 static struct err find_repeated(struct enrolment *e, bool *found)
 {
-    static const char sql[] = "SELECT d.number, d.device, d.person, d.token FROM invitation i"
-                              " JOIN device_key d ON d.number = i.used_by"
-                              " WHERE i.secret_hash = ?1 AND d.public_key = ?2 AND d.hello_ms = 0"
-                              " AND d.revoked_at IS NULL AND i.expires_at > ?3";
+    static const char sql[] =
+        "SELECT d.number, d.device, d.person, d.token, d.epoch FROM invitation i"
+        " JOIN device_key d ON d.number = i.used_by"
+        " WHERE i.secret_hash = ?1 AND d.public_key = ?2 AND d.hello_ms = 0"
+        " AND d.revoked_at IS NULL AND i.expires_at > ?3";
     struct stmt q;
     struct err err = db_use(e->st->db, sql, &q);
     if (err.code != ERR_OK) {
@@ -181,6 +266,7 @@ static struct err find_repeated(struct enrolment *e, bool *found)
     *found = db_step_row(&q);
     if (*found) {
         e->number = (uint32_t)col_int(&q, 0);
+        e->epoch = (uint32_t)col_int(&q, 4);
         bool good = col_id(&q, 1, e->device) && col_id(&q, 2, e->person) && col_id(&q, 3, e->token);
         stmt_reset(&q);
         return good ? err_ok() : err_make(ERR_CORRUPT, 0, "find_repeated");
@@ -219,7 +305,7 @@ struct err store_enrol(struct store *st, const struct enrol *request, int64_t no
         }
     }
     *out = (struct enrolled){
-        .device_number = e.number, .epoch = 1, .timeline = st->timeline, .server_ms = now_ms};
+        .device_number = e.number, .epoch = e.epoch, .timeline = st->timeline, .server_ms = now_ms};
     memcpy(out->device, e.device, sizeof out->device);
     memcpy(out->person, e.person, sizeof out->person);
     memcpy(out->token, e.token, sizeof out->token);

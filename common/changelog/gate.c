@@ -5,7 +5,8 @@ struct err gate_load(struct store *st, uint32_t number, struct gate *out)
 {
     static const char sql[] = "SELECT device, person, revoked_at IS NOT NULL, epoch,"
                               " epoch_pending, token, token_pending, verdict_last, verdict_seen,"
-                              " complete_ms, mask FROM device_key WHERE number = ?1";
+                              " complete_ms, mask, family, wall_ms, mono_ms, boot, offset_ms"
+                              " FROM device_key WHERE number = ?1";
     struct stmt q;
     struct err err = db_use(st->db, sql, &q);
     if (err.code != ERR_OK) {
@@ -22,9 +23,13 @@ struct err gate_load(struct store *st, uint32_t number, struct gate *out)
                          .verdict_last = (uint64_t)col_int(&q, 7),
                          .verdict_seen = (uint64_t)col_int(&q, 8),
                          .complete_ms = col_int(&q, 9),
-                         .mask = (unsigned)col_int(&q, 10)};
+                         .mask = (unsigned)col_int(&q, 10),
+                         .family = (uint32_t)col_int(&q, 11)};
     bool good = col_id(&q, 0, out->device) && col_id(&q, 1, out->person) &&
                 col_id(&q, 5, out->token) && col_id(&q, 6, out->token_pending);
+    out->exchange.clocks = (struct clocks){.wall_ms = col_int(&q, 12), .mono_ms = col_int(&q, 13)};
+    out->exchange.known = col_id(&q, 14, out->exchange.clocks.boot); /* NULL: none yet */
+    out->exchange.offset_ms = col_int(&q, 15);
     stmt_reset(&q);
     return good ? err_ok() : err_make(ERR_CORRUPT, 0, "gate_load");
 }
@@ -159,13 +164,28 @@ struct err gate_check(struct store *st, struct gate *g, const struct hello *hell
     return check_token(st, g, hello, out);
 }
 
+/* What people may want to know of the device's clock. */
+static void bind_clocks(struct stmt *q, const struct gate *g, const struct hello *hello,
+                        int64_t offset_ms)
+{
+    struct clock_exchange now = {.clocks = {.wall_ms = hello->wall_ms, .mono_ms = hello->mono_ms},
+                                 .offset_ms = offset_ms};
+    memcpy(now.clocks.boot, hello->boot, sizeof now.clocks.boot);
+    bind_int(q, 13, hello->wall_ms);
+    bind_int(q, 14, hello->mono_ms);
+    bind_id(q, 15, hello->boot);
+    bind_int(q, 16, clock_jump_ms(&g->exchange, &now));
+}
+
 struct err gate_save(struct store *st, const struct gate *g, const struct hello *hello,
                      unsigned mask, int64_t received_ms)
 {
     static const char sql[] =
         "UPDATE device_key SET epoch = ?2, epoch_pending = ?3, token = ?4, token_pending = ?5,"
         " verdict_last = ?6, verdict_seen = ?7, hello_ms = ?8, complete_ms = ?9, offset_ms = ?10,"
-        " mask = ?11, catalogue = ?12 WHERE number = ?1";
+        " mask = ?11, catalogue = ?12, wall_ms = ?13, mono_ms = ?14, boot = ?15,"
+        " jump_ms = iif(?16 <> 0, ?16, jump_ms), jumped_at = iif(?16 <> 0, ?8, jumped_at)"
+        " WHERE number = ?1";
     struct stmt q;
     struct err err = db_use(st->db, sql, &q);
     if (err.code != ERR_OK) {
@@ -187,5 +207,6 @@ struct err gate_save(struct store *st, const struct gate *g, const struct hello 
     bind_int(&q, 10, offset_ms);
     bind_int(&q, 11, mask);
     bind_int(&q, 12, hello->catalogue);
+    bind_clocks(&q, g, hello, offset_ms);
     return db_step_done(&q, "gate_save");
 }

@@ -14,10 +14,12 @@
 #ifndef COMMON_CHANGELOG_GATE_H
 #define COMMON_CHANGELOG_GATE_H
 
+#include "common/changelog/clockwatch.h"
 #include "common/changelog/store_internal.h"
 
 struct gate { /* a row of device_key */
     uint32_t number;
+    uint32_t family; /* 0: it never enrolled again, and no other did in its place */
     uint8_t device[16];
     uint8_t person[16];
     bool revoked;
@@ -28,7 +30,8 @@ struct gate { /* a row of device_key */
     uint64_t verdict_last;
     uint64_t verdict_seen;
     int64_t complete_ms;
-    unsigned mask; /* roles in force at the last answer */
+    unsigned mask;                  /* roles in force at the last answer */
+    struct clock_exchange exchange; /* the last one */
 };
 
 /* ERR_NOT_FOUND: no such device. */

@@ -256,30 +256,16 @@ static void note_differences(struct work_row *row, const struct change *change)
     }
 }
 
-/* The verdict is told again, from the rows as they stand now: the device may have lost what it had
- * stored of it, or calls the transaction by another number by now. */
-static struct err tell_again(struct judge *j, const struct push *push, const struct transaction *tx,
-                             const struct verdict_entry *known, struct arena *arena)
+/* Rows that stand as `tx` left them, or as others have changed them since. */
+static struct err collect_rows(struct judge *j, struct work *w, const struct transaction *tx,
+                               struct work_row **rows, size_t *count)
 {
-    struct work w;
-    struct verdict v = {.number = known->number,
-                        .epoch = j->epoch,
-                        .device_seq = push->device_seq,
-                        .outcome = (uint8_t)known->outcome};
-    const struct version by = {.author = j->device, .epoch = j->epoch};
-    if (v.number <= j->verdict_seen) {
-        v.number = ++j->verdict_last;
-    }
-    work_init(&w, j->st, arena, &by);
-    struct work_row **rows = arena_array(arena, tx->change_count, sizeof *rows);
-    size_t count = 0;
-    struct err err = rows == NULL ? err_make(ERR_LIMIT, 0, "tell_again") : err_ok();
-    bool stands = known->outcome == OUTCOME_ACCEPTED || known->outcome == OUTCOME_MERGED;
-    for (size_t i = 0; i < tx->change_count && stands && err.code == ERR_OK; i++) {
+    struct err err = err_ok();
+    for (size_t i = 0; i < tx->change_count && err.code == ERR_OK; i++) {
         const struct table *table = catalogue_table(tx->changes[i].table);
         struct work_row *row = NULL;
         bool seen = false;
-        err = table == NULL ? err_ok() : work_find(&w, table, tx->changes[i].id, &row);
+        err = table == NULL ? err_ok() : work_find(w, table, tx->changes[i].id, &row);
         if (err.code == ERR_OK && row != NULL) {
             err = permit_holds(j->permit, j->st, row->scope, &seen);
         }
@@ -288,47 +274,96 @@ static struct err tell_again(struct judge *j, const struct push *push, const str
         }
         if (err.code == ERR_OK && seen && !row->noted) {
             row->noted = true;
-            rows[count++] = row;
+            rows[(*count)++] = row;
         }
+    }
+    return err;
+}
+
+struct err judge_tell_again(struct judge *j, const struct push *push, const struct transaction *tx,
+                            const struct verdict_entry *known, uint64_t old, struct arena *arena)
+{
+    struct work w;
+    bool stands = known->outcome == OUTCOME_ACCEPTED || known->outcome == OUTCOME_MERGED;
+    bool same = old == known->number && known->device == j->device && old > j->verdict_seen;
+    struct verdict v = {.number = same ? old : ++j->verdict_last,
+                        .epoch = j->epoch,
+                        .device_seq = push->device_seq,
+                        .outcome = (uint8_t)known->outcome};
+    const struct version by = {.author = j->device, .epoch = j->epoch};
+    work_init(&w, j->st, arena, &by);
+    struct work_row **rows = arena_array(arena, tx->change_count, sizeof *rows);
+    size_t count = 0;
+    struct err err = rows == NULL ? err_make(ERR_LIMIT, 0, "tell_again") : err_ok();
+    if (err.code == ERR_OK) {
+        err = stands ? collect_rows(j, &w, tx, rows, &count) : verdict_reason(j, known, arena, &v);
     }
     if (err.code == ERR_OK) {
         err = verdict_rows(j, &w, rows, count, true, &v);
     }
     if (err.code == ERR_OK) {
-        err = verdict_store(j, &v, push->identity, known->number);
+        err = verdict_store(j, &v, push->identity, old);
     }
     work_release(&w);
     return err;
 }
 
+/* What is known of a transaction: `own` verdict (number 0: none), unless kin of the device has got
+ * a settled one while its own waits or isn't there. ERR_NOT_FOUND: nobody sent it. */
+static struct err find_known(struct judge *j, const struct push *push, struct verdict_entry *own,
+                             struct verdict_entry *known)
+{
+    *own = (struct verdict_entry){.number = 0};
+    struct err err = verdict_by_identity(j, push->identity, own);
+    *known = *own;
+    if (err.code != ERR_NOT_FOUND && (err.code != ERR_OK || own->outcome != OUTCOME_PARKED)) {
+        return err;
+    }
+    struct verdict_entry settled;
+    struct err kin = verdict_by_kin(j, push->identity, &settled);
+    if (kin.code == ERR_OK) {
+        *known = settled;
+    }
+    return kin.code == ERR_NOT_FOUND ? err : kin;
+}
+
+static bool stands_stored(const struct judge *j, const struct push *push,
+                          const struct verdict_entry *known)
+{
+    return known->device == j->device && known->epoch == j->epoch &&
+           known->device_seq == push->device_seq && known->has_body &&
+           known->number > j->verdict_seen;
+}
+
 struct err judge_push(struct judge *j, const struct push *push, struct arena *arena,
                       enum outcome *outcome)
 {
+    struct verdict_entry own;
     struct verdict_entry known;
-    struct err err = verdict_by_identity(j, push->identity, &known);
-    if (err.code == ERR_OK) {
-        *outcome = known.outcome;
-        if (known.epoch == j->epoch && known.device_seq == push->device_seq && known.has_body &&
-            known.number > j->verdict_seen) {
-            return err_ok(); /* repeated as it stands */
-        }
-    } else if (err.code != ERR_NOT_FOUND) {
+    struct transaction tx;
+    struct err err = find_known(j, push, &own, &known);
+    bool is_known = err.code == ERR_OK;
+    if (!is_known && err.code != ERR_NOT_FOUND) {
         return err;
     }
-    struct transaction tx;
-    bool is_known = err.code == ERR_OK;
+    if (is_known) {
+        *outcome = known.outcome;
+        if (stands_stored(j, push, &known)) {
+            return err_ok(); /* repeated as it stands */
+        }
+    }
     err = judge_decode(push, arena, &tx);
+    if (err.code == ERR_OK && own.number != 0 && own.outcome == OUTCOME_PARKED) {
+        err = judge_unpark(j, own.epoch, own.device_seq);
+    }
     if (err.code != ERR_OK) {
         return err;
     }
-    if (!is_known) {
-        return judge_run(j, push, &tx, arena, 0, outcome);
+    if (is_known && known.outcome != OUTCOME_PARKED) {
+        return judge_tell_again(j, push, &tx, &known, own.number, arena);
     }
-    if (known.outcome != OUTCOME_PARKED) {
-        return tell_again(j, push, &tx, &known, arena);
-    }
-    err = judge_unpark(j, known.epoch, known.device_seq); /* it waits on, under the number of now */
-    return err.code == ERR_OK ? judge_run(j, push, &tx, arena, known.number, outcome) : err;
+    return judge_run(j, push, &tx, arena, own.number,
+                     outcome); /* parked: under its number of now */
 }
 
 static struct err is_other(struct judge *j, const struct push *push, bool *other)

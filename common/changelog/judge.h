@@ -11,12 +11,15 @@
 #include "common/changelog/permit.h"
 #include "common/changelog/work.h"
 
+struct verdict_entry; /* verdicts.h */
+
 /* Who pushes: the same for all transactions of a request. */
 struct judge {
     struct store *st;
     const struct permit *permit; /* what may be told */
     const struct permit *author; /* what may be written: rights.h */
     uint32_t device;             /* device_key.number */
+    uint32_t family; /* it has kin: devices that enrolled again with the same work; 0: none */
     uint32_t epoch;
     uint32_t catalogue; /* version that the device runs */
     struct clocks now;  /* the device's, in hello */
@@ -88,6 +91,13 @@ MUST_USE struct err judge_run(struct judge *j, const struct push *push,
 /* Tells and logs what came of it. */
 MUST_USE struct err judge_conclude(struct judge *j, struct trial *t, const struct push *push,
                                    enum outcome outcome, uint64_t old);
+/* Tells what is known: `old` is the number of the device's own verdict, which gives way, or 0 where
+ * kin of it got `known`. The rows are told as they stand now: the device may have lost what it had
+ * stored of them, or calls the transaction by another number by now. */
+MUST_USE struct err judge_tell_again(struct judge *j, const struct push *push,
+                                     const struct transaction *tx,
+                                     const struct verdict_entry *known, uint64_t old,
+                                     struct arena *arena);
 MUST_USE struct err judge_park(struct judge *j, const struct push *push);
 MUST_USE struct err judge_unpark(struct judge *j, uint32_t epoch, uint64_t device_seq);
 

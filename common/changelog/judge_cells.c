@@ -51,8 +51,11 @@ static struct err write_of(struct trial *t, const struct version *v, int rank,
     const struct author *who = NULL;
     struct err err = store_author(t->work.st, v->author, &who);
     if (err.code == ERR_OK) {
-        *out = (struct merge_write){
-            .at_ms = v->effective_ms, .rank = rank, .by_server = v->author == 0};
+        *out = (struct merge_write){.at_ms = v->effective_ms,
+                                    .epoch = v->epoch,
+                                    .device_seq = v->device_seq,
+                                    .rank = rank,
+                                    .by_server = v->author == 0};
         memcpy(out->device, who->device, sizeof out->device);
     }
     return err;

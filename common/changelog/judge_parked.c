@@ -78,42 +78,60 @@ static struct err next_parked(struct judge *j, uint64_t after, struct arena *are
     return err_ok();
 }
 
-/* What still waits keeps its verdict; what waited too long is refused. */
+static struct err refuse_waiting(struct judge *j, const struct push *push,
+                                 const struct transaction *tx, const char *detail, uint64_t old,
+                                 struct arena *arena)
+{
+    struct trial t = {.judge = j, .tx = tx};
+    const struct version by = {.effective_ms = push->effective_ms,
+                               .author = j->device,
+                               .epoch = j->epoch,
+                               .device_seq = push->device_seq};
+    work_init(&t.work, j->st, arena, &by);
+    t.work.received_ms = j->received_ms;
+    t.work.has_person = true;
+    memcpy(t.work.person, j->permit->person, sizeof t.work.person);
+    complaint_fill(&t.why, "parent_missing", NULL, NULL, detail);
+    struct err err = judge_conclude(j, &t, push, OUTCOME_REFUSED, old);
+    work_release(&t.work);
+    return err;
+}
+
+/* What still waits keeps its verdict; what waited too long is refused, and what kin of the device
+ * has brought meanwhile is told. */
 static struct err judge_waiting(struct judge *j, const struct parked *p, struct arena *arena)
 {
     enum outcome outcome = OUTCOME_PARKED;
     struct complaint why = {0};
     struct verdict_entry known = {.number = 0};
+    struct verdict_entry settled;
     struct transaction tx;
     struct err err = judge_rests(j, &p->push, &outcome, &why);
+    struct err kin = verdict_by_kin(j, p->push.identity, &settled);
     bool too_long = j->received_ms - p->parked_at > PARKED_MS_MAX;
-    if (err.code != ERR_OK || (outcome == OUTCOME_PARKED && !too_long)) {
+    bool waits = outcome == OUTCOME_PARKED && !too_long && kin.code == ERR_NOT_FOUND;
+    if (err.code != ERR_OK || waits) {
         return err;
     }
-    err = verdict_by_identity(j, p->push.identity, &known);
+    err = kin.code == ERR_NOT_FOUND ? err_ok() : kin;
+    if (err.code == ERR_OK) {
+        err = verdict_by_identity(j, p->push.identity, &known);
+    }
     if (err.code == ERR_OK) {
         err = judge_decode(&p->push, arena, &tx);
     }
     if (err.code == ERR_OK) {
         err = judge_unpark(j, j->epoch, p->push.device_seq);
     }
-    if (err.code != ERR_OK || outcome != OUTCOME_PARKED) {
-        return err.code != ERR_OK ? err
-                                  : judge_run(j, &p->push, &tx, arena, known.number, &outcome);
+    if (err.code != ERR_OK) {
+        return err;
     }
-    struct trial t = {.judge = j, .tx = &tx};
-    const struct version by = {.effective_ms = p->push.effective_ms,
-                               .author = j->device,
-                               .epoch = j->epoch,
-                               .device_seq = p->push.device_seq};
-    work_init(&t.work, j->st, arena, &by);
-    t.work.received_ms = j->received_ms;
-    t.work.has_person = true;
-    memcpy(t.work.person, j->permit->person, sizeof t.work.person);
-    complaint_fill(&t.why, "parent_missing", NULL, NULL, why.detail);
-    err = judge_conclude(j, &t, &p->push, OUTCOME_REFUSED, known.number);
-    work_release(&t.work);
-    return err;
+    if (kin.code == ERR_OK) {
+        return judge_tell_again(j, &p->push, &tx, &settled, known.number, arena);
+    }
+    return outcome == OUTCOME_PARKED
+               ? refuse_waiting(j, &p->push, &tx, why.detail, known.number, arena)
+               : judge_run(j, &p->push, &tx, arena, known.number, &outcome);
 }
 
 struct err judge_parked(struct judge *j, struct arena *arena)

@@ -8,7 +8,11 @@ static bool is_later(const struct merge_write *a, const struct merge_write *b)
     if (a->at_ms != b->at_ms) {
         return a->at_ms > b->at_ms;
     }
-    return memcmp(a->device, b->device, sizeof a->device) > 0;
+    int devices = memcmp(a->device, b->device, sizeof a->device);
+    if (devices != 0) {
+        return devices > 0;
+    }
+    return a->epoch != b->epoch ? a->epoch > b->epoch : a->device_seq > b->device_seq;
 }
 
 bool merge_takes_theirs(enum merge_policy policy, const struct merge_write *ours,

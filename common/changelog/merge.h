@@ -11,6 +11,8 @@ struct merge_write {
     uint8_t device[16]; /* its id breaks ties; zero: the server */
     int rank;           /* on the ladder of a FORWARD column, else 0 */
     bool by_server;
+    uint32_t epoch; /* of one device, which itself has an order */
+    uint64_t device_seq;
 };
 
 /* Does `theirs` take the place of `ours`? Not asked for MERGE_UNION, where nothing competes. */

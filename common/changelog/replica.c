@@ -6,6 +6,7 @@
 #include "common/changelog/capture.h"
 #include "common/changelog/freeze.h"
 #include "common/changelog/outbox.h"
+#include "common/changelog/sent.h"
 #include "common/db/migrate.h"
 
 #define SCHEMA_UNNUMBERED 1 /* what a replica holds that was made before schemas had numbers */
@@ -59,7 +60,8 @@ struct err replica_create(struct db *db, const struct enrolled *who)
 static struct err state_read(struct replica *r, int64_t *catalogue)
 {
     static const char sql[] = "SELECT device, person, number, digest_key, clock, offset_ms,"
-                              " seen_ms, catalogue FROM device_state";
+                              " seen_ms, catalogue, wall_ms, mono_ms, boot, jump_ms, jumped_at"
+                              " FROM device_state";
     struct stmt st;
     struct err err = db_use(r->db, sql, &st);
     if (err.code != ERR_OK) {
@@ -76,6 +78,11 @@ static struct err state_read(struct replica *r, int64_t *catalogue)
     r->offset_ms = col_int(&st, 5);
     r->seen_ms = col_int(&st, 6);
     *catalogue = col_int(&st, 7);
+    r->exchange.clocks = (struct clocks){.wall_ms = col_int(&st, 8), .mono_ms = col_int(&st, 9)};
+    r->exchange.known = col_id(&st, 10, r->exchange.clocks.boot); /* NULL: none yet */
+    r->exchange.offset_ms = r->offset_ms;
+    r->jump_ms = col_int(&st, 11);
+    r->jumped_at = col_int(&st, 12);
     stmt_reset(&st);
     return whole ? err_ok() : err_make(ERR_CORRUPT, 0, "replica_open: state");
 }
@@ -186,6 +193,55 @@ void replica_close(struct replica *r)
     buf_release(&r->capture.old);
 }
 
+/* The timeline stays as it was: if the server was restored meanwhile, the next sync finds out. */
+static struct err become(struct replica *r, const struct enrolled *who)
+{
+    static const char sql[] =
+        "UPDATE device_state SET device = ?1, number = ?2, digest_key = ?3, verdict_seen = 0,"
+        " seen_ms = max(seen_ms, ?4)";
+    struct stmt st;
+    struct err err = db_use(r->db, sql, &st);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_id(&st, 1, who->device);
+    bind_int(&st, 2, who->device_number);
+    bind_id(&st, 3, who->digest_key);
+    bind_int(&st, 4, who->server_ms);
+    return db_step_done(&st, "replica_reenrol");
+}
+
+struct err replica_reenrol(struct replica *r, const struct enrolled *who,
+                           struct err (*also)(void *context), void *context)
+{
+    if (memcmp(r->person, who->person, sizeof r->person) != 0) {
+        return err_make(ERR_REFUSED, 0, "replica_reenrol");
+    }
+    struct err err = db_begin(r->db, DB_LOCK_WRITE);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    err = freeze_all(r);
+    if (err.code == ERR_OK) {
+        err = sent_renumber(r, who->epoch, who->token);
+    }
+    if (err.code == ERR_OK) {
+        err = become(r, who);
+    }
+    if (err.code == ERR_OK && also != NULL) {
+        err = also(context);
+    }
+    err = db_end(r->db, err);
+    if (err.code != ERR_OK) {
+        outbox_reset(r);
+        return err;
+    }
+    r->number = who->device_number;
+    memcpy(r->device, who->device, sizeof r->device);
+    memcpy(r->digest_key, who->digest_key, sizeof r->digest_key);
+    return err;
+}
+
 struct err replica_begin(struct replica *r, const char *intent)
 {
     struct err err = db_begin(r->db, DB_LOCK_WRITE);
@@ -238,7 +294,9 @@ struct err replica_counts(struct replica *r, struct replica_counts *out)
         "  AND choice IS NULL AND _deleted_at IS NULL),"
         " (SELECT count(*) FROM inbox WHERE done IS NULL AND kind = 'merged'),"
         " (SELECT coalesce(last_sync_at, 0) FROM device_state),"
-        " (SELECT count(*) FROM scope WHERE held = 1)";
+        " (SELECT count(*) FROM scope WHERE held = 1),"
+        " (SELECT stalls FROM device_state),"
+        " (SELECT coalesce(stalled_at, 0) FROM device_state)";
     struct stmt st;
     struct err err = db_use(r->db, sql, &st);
     if (err.code != ERR_OK) {
@@ -251,7 +309,31 @@ struct err replica_counts(struct replica *r, struct replica_counts *out)
                                    .needs_you = col_int(&st, 1),
                                    .merged = col_int(&st, 2),
                                    .last_sync_at = col_int(&st, 3),
-                                   .scopes = col_int(&st, 4)};
+                                   .scopes = col_int(&st, 4),
+                                   .stalls = col_int(&st, 5),
+                                   .stalled_at = col_int(&st, 6)};
     stmt_reset(&st);
     return err_ok();
+}
+
+struct err replica_stalled(struct replica *r)
+{
+    static const char sql[] = "UPDATE device_state SET stalls = stalls + 1, stalled_at = ?1";
+    struct stmt st;
+    struct err err = db_use(r->db, sql, &st);
+    if (err.code == ERR_OK) {
+        bind_int(&st, 1, replica_now_ms(r));
+        err = db_step_done(&st, "replica_stalled");
+    }
+    return err;
+}
+
+void replica_clock_doubt(const struct replica *r, struct clock_doubt *out)
+{
+    int64_t since = replica_now_ms(r) - r->jumped_at;
+    bool fresh = r->jump_ms != 0 && since < CLOCK_JUMP_SHOWN_MS;
+    *out = (struct clock_doubt){
+        .offset_ms = r->exchange.known && clock_is_suspicious(r->offset_ms) ? r->offset_ms : 0,
+        .jump_ms = fresh ? r->jump_ms : 0,
+        .jumped_at = fresh ? r->jumped_at : 0};
 }

@@ -8,6 +8,7 @@
 #define COMMON_CHANGELOG_REPLICA_H
 
 #include "common/catalogue/catalogue.h"
+#include "common/changelog/clockwatch.h"
 #include "common/changelog/sums.h"
 #include "common/db/db.h"
 #include "protocol/messages.h"
@@ -46,6 +47,11 @@ struct replica {
     int64_t seen_ms;        /* last server time seen; 0: none yet */
     struct outbox *outbox;  /* pending work by row, read when first asked for */
     int64_t outbox_version; /* db_data_version when it was last looked at from outside a sync */
+    /* The last exchange with the server; how far the wall clock was found to have been set between
+     * two of them (0: it wasn't), and when, by the server's time. */
+    struct clock_exchange exchange;
+    int64_t jump_ms;
+    int64_t jumped_at;
 };
 
 /* Makes the tables and triggers of a new replica and stores who it is. One transaction. */
@@ -55,6 +61,11 @@ MUST_USE struct err replica_create(struct db *db, const struct enrolled *who);
  * is until replica_close (functions point to it). */
 MUST_USE struct err replica_open(struct replica *r, struct db *db, const struct host *host);
 void replica_close(struct replica *r);
+/* Enrolled again as `who`: the rows stay, what waits gets numbers of the new device, identities
+ * untouched. One transaction with what `also` does in it (may be NULL). `r` is the new device from
+ * then on. ERR_REFUSED: `who` is another person. */
+MUST_USE struct err replica_reenrol(struct replica *r, const struct enrolled *who,
+                                    struct err (*also)(void *context), void *context);
 
 /* A command's transaction: all of it or nothing. `intent` is a literal like "visit.start".
  * Between the two, plain SQL or row_* below. "Saved" may be said after replica_end gave ERR_OK. */
@@ -84,10 +95,23 @@ struct replica_counts {
     int64_t pending;      /* transactions not yet on the server (waiting or parked) */
     int64_t needs_you;    /* open inbox entries refused or held, and proposals of others */
     int64_t merged;       /* open inbox entries merged */
-    int64_t last_sync_at; /* 0: never */
+    int64_t last_sync_at; /* server time; 0: never */
     int64_t scopes;
+    int64_t stalls;     /* sessions ended because nothing came on, ever */
+    int64_t stalled_at; /* server time of the last; 0: never */
 };
 MUST_USE struct err replica_counts(struct replica *r, struct replica_counts *out);
+/* One more stall. */
+MUST_USE struct err replica_stalled(struct replica *r);
+
+/* What there is to say about the device's clock: `offset_ms` (server less wall clock) and a jump
+ * not long ago, each 0 unless suspicious (clockwatch.h). */
+struct clock_doubt {
+    int64_t offset_ms;
+    int64_t jump_ms;
+    int64_t jumped_at;
+};
+void replica_clock_doubt(const struct replica *r, struct clock_doubt *out);
 
 /* Inbox. `restore`: the lost value is written again (a new transaction); `resend`: a refused
  * transaction's changes are made again, `edits` (may be none) replacing values of the row they

@@ -107,7 +107,7 @@ static struct err cache_make(struct store *st)
 static struct err state_read(struct store *st, uint32_t *catalogue)
 {
     static const char sql[] = "SELECT timeline, timeline_id, digest_key, catalogue, company,"
-                              " house_book FROM store_state";
+                              " house_book, courier_secret FROM store_state";
     struct stmt q;
     struct err err = db_use(st->db, sql, &q);
     if (err.code != ERR_OK) {
@@ -120,6 +120,10 @@ static struct err state_read(struct store *st, uint32_t *catalogue)
     *catalogue = (uint32_t)col_int(&q, 3);
     bool good = col_id(&q, 1, st->timeline.id) && col_id(&q, 2, st->digest_key) &&
                 col_id(&q, 4, st->company) && col_id(&q, 5, st->house_book);
+    struct bytes secret = col_bytes(&q, 6); /* NULL: none yet */
+    if (secret.size == sizeof st->courier_secret) {
+        memcpy(st->courier_secret, secret.at, secret.size);
+    }
     stmt_reset(&q);
     return good ? err_ok() : err_make(ERR_CORRUPT, 0, "state_read");
 }
@@ -136,6 +140,34 @@ static struct err catalogue_raise(struct db *db)
     }
     bind_int(&q, 1, CATALOGUE_VERSION);
     return db_step_done(&q, "catalogue_raise");
+}
+
+/* Two programs that open an old store at once keep the first one's secret. */
+static struct err courier_make(struct store *st)
+{
+    static const char sql[] = "UPDATE store_state SET courier_secret = coalesce(courier_secret, ?1)"
+                              " RETURNING courier_secret";
+    struct stmt q;
+    bool has = false;
+    for (size_t i = 0; i < sizeof st->courier_secret && !has; i++) {
+        has = st->courier_secret[i] != 0;
+    }
+    struct err err = has ? err_ok() : db_use(st->db, sql, &q);
+    if (err.code != ERR_OK || has) {
+        return err;
+    }
+    st->host.random(st->host.context, st->courier_secret, sizeof st->courier_secret);
+    bind_blob(&q, 1, bytes_of(st->courier_secret, sizeof st->courier_secret));
+    if (!db_step_row(&q)) {
+        return stmt_err(&q, "courier_make");
+    }
+    struct bytes kept = col_bytes(&q, 0);
+    bool good = kept.size == sizeof st->courier_secret;
+    if (good) {
+        memcpy(st->courier_secret, kept.at, kept.size);
+    }
+    err = db_step_done(&q, "courier_make");
+    return good ? err : err_make(ERR_CORRUPT, 0, "courier_make");
 }
 
 /* A reader can't raise what it reads. */
@@ -190,6 +222,9 @@ struct err store_open(struct store *st, struct db *db, const struct host *host, 
     }
     if (err.code == ERR_OK && writing && catalogue < CATALOGUE_VERSION) {
         err = catalogue_raise(db);
+    }
+    if (err.code == ERR_OK && writing) {
+        err = courier_make(st);
     }
     if (err.code == ERR_OK) {
         err = cache_make(st);

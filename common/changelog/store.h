@@ -13,6 +13,7 @@ struct store {
     struct host host;
     struct timeline timeline;
     uint8_t digest_key[16];
+    uint8_t courier_secret[32]; /* zero: opened for reading before there was one */
     uint8_t company[16];
     uint8_t house_book[16];
     const struct store_ledger *ledger; /* NULL: nothing is noted, no word of ours is recognized */
@@ -84,7 +85,8 @@ MUST_USE struct err store_person_add(struct server_write *w, const uint8_t id[16
                                      const struct cell *cells, size_t count, struct complaint *why);
 
 /* Enrolment: a secret's hash to a person for a while; taking it makes a device. ERR_AUTH for
- * wrong, used and expired alike. Inside db_begin/db_end. */
+ * wrong, used and expired alike; ERR_REFUSED `other_person`: the device whose place it takes is
+ * another person's. Inside db_begin/db_end. */
 MUST_USE struct err store_invite(struct store *st, const uint8_t person[16],
                                  const uint8_t secret_hash[32], int64_t now_ms, int64_t expires_ms);
 MUST_USE struct err store_enrol(struct store *st, const struct enrol *request, int64_t now_ms,

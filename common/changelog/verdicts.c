@@ -12,7 +12,8 @@ static struct err read_entry(struct stmt *q, struct verdict_entry *out)
                                   .epoch = (uint32_t)col_int(q, 1),
                                   .device_seq = (uint64_t)col_int(q, 2),
                                   .outcome = (enum outcome)col_int(q, 3),
-                                  .has_body = col_int(q, 4) != 0};
+                                  .has_body = col_int(q, 4) != 0,
+                                  .device = (uint32_t)col_int(q, 5)};
     stmt_reset(q);
     return err_ok();
 }
@@ -22,7 +23,7 @@ struct err verdict_by_identity(struct judge *j, const uint8_t identity[32],
 {
     struct stmt q;
     struct err err = db_use(j->st->db,
-                            "SELECT number, epoch, device_seq, outcome, body IS NOT NULL"
+                            "SELECT number, epoch, device_seq, outcome, body IS NOT NULL, device"
                             " FROM verdict WHERE device = ?1 AND identity = ?2",
                             &q);
     if (err.code != ERR_OK) {
@@ -33,11 +34,66 @@ struct err verdict_by_identity(struct judge *j, const uint8_t identity[32],
     return read_entry(&q, out);
 }
 
+/* 2 is OUTCOME_PARKED. */
+struct err verdict_by_kin(struct judge *j, const uint8_t identity[32], struct verdict_entry *out)
+{
+    static const char sql[] =
+        "SELECT v.number, v.epoch, v.device_seq, v.outcome, v.body IS NOT NULL, v.device"
+        " FROM device_key k JOIN verdict v ON v.device = k.number AND v.identity = ?3"
+        " WHERE k.family = ?1 AND k.family > 0 AND k.number <> ?2 AND v.outcome <> 2"
+        " ORDER BY v.device LIMIT 1";
+    struct stmt q;
+    if (j->family == 0) {
+        return err_make(ERR_NOT_FOUND, 0, "verdict_by_kin");
+    }
+    struct err err = db_use(j->st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, j->family);
+    bind_int(&q, 2, j->device);
+    bind_blob(&q, 3, bytes_of(identity, 32));
+    return read_entry(&q, out);
+}
+
+struct err verdict_reason(struct judge *j, const struct verdict_entry *known, struct arena *arena,
+                          struct verdict *out)
+{
+    struct stmt q;
+    struct err err =
+        db_use(j->st->db, "SELECT body FROM verdict WHERE device = ?1 AND number = ?2", &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, known->device);
+    bind_int(&q, 2, (int64_t)known->number);
+    if (!db_step_row(&q) || col_is_null(&q, 0)) {
+        err = stmt_err(&q, "verdict_reason");
+        stmt_reset(&q);
+        return err; /* an older program kept none */
+    }
+    struct message m;
+    size_t used = 0;
+    struct bytes body = arena_copy(arena, col_bytes(&q, 0));
+    stmt_reset(&q);
+    if (body.at == NULL) {
+        return err_make(ERR_LIMIT, 0, "verdict_reason");
+    }
+    if (message_decode(body, arena, &m, &used) != WIRE_OK || m.kind != MESSAGE_VERDICTS ||
+        m.verdicts.count != 1) {
+        return err_make(ERR_CORRUPT, 0, "verdict_reason");
+    }
+    memcpy(out->code, m.verdicts.verdicts[0].code, sizeof out->code);
+    memcpy(out->field, m.verdicts.verdicts[0].field, sizeof out->field);
+    out->detail = m.verdicts.verdicts[0].detail;
+    return err_ok();
+}
+
 struct err verdict_by_seq(struct judge *j, uint64_t device_seq, struct verdict_entry *out)
 {
     struct stmt q;
     struct err err = db_use(j->st->db,
-                            "SELECT number, epoch, device_seq, outcome, body IS NOT NULL"
+                            "SELECT number, epoch, device_seq, outcome, body IS NOT NULL, device"
                             " FROM verdict WHERE device = ?1 AND epoch = ?2 AND device_seq = ?3",
                             &q);
     if (err.code != ERR_OK) {
@@ -206,8 +262,8 @@ struct err verdicts_acknowledge(struct store *st, uint32_t device, uint64_t from
 {
     struct stmt q;
     struct err err = db_use(st->db,
-                            "UPDATE verdict SET body = NULL"
-                            " WHERE device = ?1 AND number > ?2 AND number <= ?3",
+                            "UPDATE verdict SET body = NULL WHERE device = ?1 AND number > ?2"
+                            " AND number <= ?3 AND outcome <> 3", /* OUTCOME_REFUSED */
                             &q);
     if (err.code != ERR_OK) {
         return err;

@@ -11,11 +11,19 @@ struct verdict_entry { /* what is known of a judged transaction */
     uint64_t device_seq;
     enum outcome outcome;
     bool has_body;
+    uint32_t device; /* that got it: this one, or kin of it */
 };
 
 /* ERR_NOT_FOUND: never judged. */
 MUST_USE struct err verdict_by_identity(struct judge *j, const uint8_t identity[32],
                                         struct verdict_entry *out);
+/* What kin of the device (judge.h) has got for it, parked left aside: ERR_NOT_FOUND where nothing
+ * is settled. */
+MUST_USE struct err verdict_by_kin(struct judge *j, const uint8_t identity[32],
+                                   struct verdict_entry *out);
+/* Code, field and detail of a refusal, told again; they live in `arena`. */
+MUST_USE struct err verdict_reason(struct judge *j, const struct verdict_entry *known,
+                                   struct arena *arena, struct verdict *out);
 MUST_USE struct err verdict_by_seq(struct judge *j, uint64_t device_seq, struct verdict_entry *out);
 
 /* What the sender is told of the rows it changed: numbers, and all that it hasn't seen.
@@ -26,7 +34,8 @@ MUST_USE struct err verdict_rows(const struct judge *j, struct work *w, struct w
 /* Stores under `v->number`, in the place of `old` where that isn't 0. */
 MUST_USE struct err verdict_store(struct judge *j, const struct verdict *v,
                                   const uint8_t identity[32], uint64_t old);
-/* Bodies up to `number` have arrived and are dropped. */
+/* Bodies up to `number` have arrived and are dropped, but for why something was refused: a device
+ * that is set back to an older copy asks again. */
 MUST_USE struct err verdicts_acknowledge(struct store *st, uint32_t device, uint64_t from,
                                          uint64_t number);
 /* Calls `each` for every stored verdict above `after` of this epoch, by rising number; what it is

@@ -87,8 +87,8 @@ static void choose_versions(struct client_request *q, uint32_t protocol, uint32_
 static struct err read_state(struct client_request *q, struct hello *hello)
 {
     static const char sql[] = "SELECT epoch, token, timeline, timeline_id, verdict_seen, mask,"
-                              " cursors_under, server_protocol, server_catalogue, server_older_at"
-                              " FROM device_state";
+                              " cursors_under, server_protocol, server_catalogue, server_older_at,"
+                              " courier_key IS NULL FROM device_state";
     struct stmt st;
     struct err err = db_use(q->r->db, sql, &st);
     if (err.code != ERR_OK) {
@@ -105,6 +105,7 @@ static struct err read_state(struct client_request *q, struct hello *hello)
     hello->mask = (uint32_t)col_int(&st, 5);
     hello->cursors_under = (uint32_t)col_int(&st, 6);
     choose_versions(q, (uint32_t)col_int(&st, 7), (uint32_t)col_int(&st, 8), col_int(&st, 9));
+    hello->flags = col_int(&st, 10) != 0 ? HELLO_COURIER : 0;
     stmt_reset(&st);
     return whole ? err_ok() : err_make(ERR_CORRUPT, 0, "client_request: state");
 }
@@ -196,7 +197,7 @@ static struct err pack(struct client_request *q, const struct client_request_opt
     buf_clear(&q->body);
     arena_clear(&q->arena);
     struct err err = make_hello(q, &hello.hello);
-    hello.hello.flags = q->more ? HELLO_MORE : o->digest ? HELLO_DIGEST : 0;
+    hello.hello.flags |= q->more ? HELLO_MORE : o->digest ? HELLO_DIGEST : 0;
     if (err.code == ERR_OK) {
         err = wire(packer_put(packer, &hello, &q->body));
     }

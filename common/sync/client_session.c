@@ -183,6 +183,19 @@ struct client_action client_session_next(struct client_session *s)
 
 /* ---- the answer's first message ---- */
 
+/* A jump of the wall clock since the last exchange, for people. */
+static void watch_clock(struct replica *r, const struct clocks *now, int64_t server_ms)
+{
+    const struct clock_exchange exchange = {
+        .clocks = *now, .offset_ms = r->offset_ms, .known = true};
+    int64_t jump_ms = clock_jump_ms(&r->exchange, &exchange);
+    if (jump_ms != 0) {
+        r->jump_ms = jump_ms;
+        r->jumped_at = server_ms;
+    }
+    r->exchange = exchange;
+}
+
 /* Offset and logical clock are set right at each exchange: the server's time belongs to the
  * middle of it. */
 static void set_clocks(struct client_session *s, int64_t server_ms)
@@ -192,6 +205,7 @@ static void set_clocks(struct client_session *s, int64_t server_ms)
     bool same_boot = memcmp(now.boot, s->asked.boot, sizeof now.boot) == 0;
     int64_t took_ms = same_boot ? now.mono_ms - s->asked.mono_ms : 0;
     s->r->offset_ms = server_ms - (now.wall_ms - took_ms / 2);
+    watch_clock(s->r, &now, server_ms);
     s->r->seen_ms = server_ms > s->r->seen_ms ? server_ms : s->r->seen_ms;
     s->r->clock = hlc_observe(s->r->clock, hlc_of_ms(server_ms));
 }
@@ -296,12 +310,28 @@ static bool is_still_older(const struct client_session *s)
     return s->request.server_catalogue != 0 && s->answer.catalogue <= s->request.server_catalogue;
 }
 
+static void bind_exchange(struct stmt *st, const struct client_session *s)
+{
+    static const uint8_t none[COURIER_KEY_BYTES] = {0};
+    const uint8_t *key = s->answer.courier_key;
+    bind_int(st, 7, s->r->exchange.clocks.wall_ms);
+    bind_int(st, 8, s->r->exchange.clocks.mono_ms);
+    bind_id(st, 9, s->r->exchange.clocks.boot);
+    bind_int(st, 10, s->r->jump_ms);
+    bind_int(st, 11, s->r->jumped_at);
+    if (memcmp(key, none, sizeof none) != 0) {
+        bind_blob(st, 12, bytes_of(key, COURIER_KEY_BYTES));
+    }
+}
+
 /* Token and clocks go in together with the first thing that the answer brings. */
 static struct err store_answer(struct client_session *s)
 {
     static const char sql[] = "UPDATE device_state SET token = ?1, timeline = ?2, timeline_id = ?3,"
-                              " offset_ms = ?4, seen_ms = ?5, clock = ?6, server_protocol = ?7,"
-                              " server_catalogue = ?8";
+                              " offset_ms = ?4, seen_ms = ?5, clock = ?6, wall_ms = ?7,"
+                              " mono_ms = ?8, boot = ?9, jump_ms = ?10, jumped_at = ?11,"
+                              " courier_key = coalesce(?12, courier_key), server_protocol = ?13,"
+                              " server_catalogue = ?14";
     struct stmt st;
     struct err err = s->answered ? db_use(s->r->db, sql, &st) : err_ok();
     if (err.code != ERR_OK || !s->answered) {
@@ -313,8 +343,9 @@ static struct err store_answer(struct client_session *s)
     bind_int(&st, 4, s->r->offset_ms);
     bind_int(&st, 5, s->r->seen_ms);
     bind_int(&st, 6, (int64_t)s->r->clock);
-    bind_int(&st, 7, is_still_older(s) ? s->answer.protocol : 0);
-    bind_int(&st, 8, s->answer.catalogue);
+    bind_int(&st, 13, is_still_older(s) ? s->answer.protocol : 0);
+    bind_int(&st, 14, s->answer.catalogue);
+    bind_exchange(&st, s);
     return db_step_done(&st, "client_session");
 }
 

@@ -15,6 +15,8 @@
 #include "common/sync/server_verdicts.h"
 #include "protocol/codec.h"
 
+#include <sodium.h>
+
 #define SESSION_ARENA_BYTES_MAX ((size_t)64 * 1024 * 1024)
 #define TX_ARENA_BYTES_MAX      ((size_t)128 * 1024 * 1024)
 #define ANSWER_LEVEL            3
@@ -146,6 +148,7 @@ static struct err judge_pushes(struct server_session *s, struct store *st, struc
         .permit = &s->permit,
         .author = &s->author,
         .device = s->device,
+        .family = g->family,
         .epoch = g->epoch,
         .catalogue = s->request.hello.catalogue,
         .now = {.wall_ms = s->request.hello.wall_ms, .mono_ms = s->request.hello.mono_ms},
@@ -193,6 +196,15 @@ static uint32_t answer_protocol(uint32_t asked)
     return asked < PROTOCOL_VERSION_OLDEST ? PROTOCOL_VERSION_OLDEST : asked;
 }
 
+/* A device asks once, and then keeps it. */
+static void give_courier_key(struct server_session *s, const struct store *st)
+{
+    if ((s->request.hello.flags & HELLO_COURIER) != 0 &&
+        crypto_scalarmult_base(s->answer.courier_key, st->courier_secret) != 0) {
+        memset(s->answer.courier_key, 0, sizeof s->answer.courier_key);
+    }
+}
+
 static void make_answer(struct server_session *s, const struct store *st, const struct gate *g)
 {
     s->epoch = g->epoch;
@@ -203,6 +215,7 @@ static void make_answer(struct server_session *s, const struct store *st, const 
     s->answer.epoch = s->answer.status == ANSWER_NEW_EPOCH ? g->epoch_pending : g->epoch;
     s->answer.mask = s->permit.role;
     memcpy(s->answer.token, g->token_pending, sizeof s->answer.token);
+    give_courier_key(s, st);
 }
 
 /* A first download that was cut has cursors, but not yet what they were made under. */

@@ -87,6 +87,8 @@ static void on_enrolled(struct writer_job *write, struct err err)
         (void)rate_take(&s->enrol_failures, x->request.address, machine_mono_ms(), NULL);
         (void)pthread_mutex_unlock(&s->rates);
         exchange_fail(x, 401, "enrol", 0);
+    } else if (err.code == ERR_REFUSED) {
+        exchange_fail(x, 409, "other_person", 0);
     } else {
         service_fail(x, err);
     }

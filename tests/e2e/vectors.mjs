@@ -156,7 +156,8 @@ const READ = {
   answer: (f) => ({
     status: f.status ?? 0, protocol: f.protocol ?? 0, catalogue: f.catalogue ?? 0,
     server_ms: f.server_ms ?? 0, timeline: timeline(f), epoch: f.epoch ?? 0,
-    token: id(f.token ?? []), mask: f.mask ?? 0, marks: (f.marks ?? []).map((c) => cursor(c))
+    token: id(f.token ?? []), mask: f.mask ?? 0, marks: (f.marks ?? []).map((c) => cursor(c)),
+    courier_key: hex(f.courier_key ?? []).padEnd(64, '0')
   }),
   verdicts,
   scope_enter: (f) => ({ scope: scope(f.scope) }),
@@ -178,7 +179,8 @@ const READ = {
   hint: (f) => ({ server_ms: f.server_ms ?? 0, advanced: f.advanced ?? false }),
   enrol: (f) => ({
     secret: hex(f.secret), public_key: hex(f.public_key), name: f.name ?? '', app: f.app ?? '',
-    protocol: f.protocol ?? 0, certificate: hex(f.certificate ?? [])
+    protocol: f.protocol ?? 0, certificate: hex(f.certificate ?? []),
+    former: id(f.former ?? []), former_epoch: f.former_epoch ?? 0
   }),
   enrolled: (f) => ({
     device: id(f.device ?? []), device_number: f.device_number ?? 0, person: id(f.person ?? []),

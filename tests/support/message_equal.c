@@ -37,7 +37,8 @@ static bool answers_equal(const struct answer *a, const struct answer *b)
     return a->status == b->status && a->protocol == b->protocol && a->catalogue == b->catalogue &&
            a->server_ms == b->server_ms && timelines_equal(&a->timeline, &b->timeline) &&
            a->epoch == b->epoch && memcmp(a->token, b->token, 16) == 0 && a->mask == b->mask &&
-           a->mark_count == b->mark_count && cursors_equal(a->marks, b->marks, a->mark_count);
+           a->mark_count == b->mark_count && cursors_equal(a->marks, b->marks, a->mark_count) &&
+           memcmp(a->courier_key, b->courier_key, sizeof a->courier_key) == 0;
 }
 
 static bool cells_equal(const struct cell *a, const struct cell *b, size_t count)
@@ -220,7 +221,9 @@ bool message_equal(const struct message *a, const struct message *b)
                memcmp(a->enrol.public_key, b->enrol.public_key, sizeof a->enrol.public_key) == 0 &&
                bytes_equal(a->enrol.name, b->enrol.name) &&
                bytes_equal(a->enrol.app, b->enrol.app) && a->enrol.protocol == b->enrol.protocol &&
-               bytes_equal(a->enrol.certificate, b->enrol.certificate);
+               bytes_equal(a->enrol.certificate, b->enrol.certificate) &&
+               memcmp(a->enrol.former, b->enrol.former, 16) == 0 &&
+               a->enrol.former_epoch == b->enrol.former_epoch;
     case MESSAGE_ENROLLED:
         return enrolled_equal(&a->enrolled, &b->enrolled);
     case MESSAGE_OFFER:

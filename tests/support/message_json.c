@@ -176,6 +176,7 @@ static void answer(struct buf *out, const struct answer *a)
     hex(out, "token", a->token, 16);
     integer(out, "mask", a->mask);
     cursors(out, "marks", a->marks, a->mark_count);
+    hex(out, "courier_key", a->courier_key, sizeof a->courier_key);
 }
 
 static void change(struct buf *out, const struct change *c)
@@ -361,6 +362,8 @@ static void enrol(struct buf *out, const struct enrol *e)
     string(out, "app", e->app);
     integer(out, "protocol", e->protocol);
     hex(out, "certificate", e->certificate.at, e->certificate.size);
+    hex(out, "former", e->former, 16);
+    integer(out, "former_epoch", e->former_epoch);
 }
 
 static void departure(struct buf *out, const struct departure *d)

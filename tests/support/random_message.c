@@ -181,6 +181,9 @@ static void random_answer(struct random_source *r, size_t size, struct answer *o
     random_timeline(r, &out->timeline);
     out->mark_count = random_below(r, size + 1);
     out->marks = random_cursors(r, out->mark_count);
+    if (random_below(r, 2) != 0) {
+        fill(r, out->courier_key, sizeof out->courier_key);
+    }
 }
 
 /* ---- a batch: each change of one of a few shapes, each shape's columns as real ones ---- */
@@ -434,6 +437,10 @@ void random_message(struct random_source *r, enum message_kind kind, size_t size
         out->enrol.app = random_text(r, 5);
         out->enrol.protocol = (uint32_t)random_below(r, 3);
         out->enrol.certificate = random_text(r, 6);
+        if (random_below(r, 2) != 0) {
+            fill(r, out->enrol.former, sizeof out->enrol.former);
+            out->enrol.former_epoch = random_u32(r);
+        }
         return;
     case MESSAGE_ENROLLED:
         random_enrolled(r, &out->enrolled);

@@ -99,6 +99,12 @@ static void make_answer(struct arena *a, struct message *out)
     n->marks[0] = (struct cursor){scope_of(SCOPE_BOOK, 1), 900, 900, 0};
 }
 
+static void make_answer_courier(struct arena *a, struct message *out)
+{
+    make_answer(a, out);
+    fill(out->answer.courier_key, sizeof out->answer.courier_key, 0x55);
+}
+
 static void make_answer_new_epoch(struct arena *a, struct message *out)
 {
     make_answer(a, out);
@@ -434,6 +440,13 @@ static void make_enrol(struct arena *a, struct message *out)
     out->enrol.app = bytes_text("legwork 0.1.0");
 }
 
+static void make_enrol_former(struct arena *a, struct message *out)
+{
+    make_enrol(a, out);
+    id_of(out->enrol.former, NOW_MS, 1);
+    out->enrol.former_epoch = 3;
+}
+
 static void make_enrolled(struct arena *a, struct message *out)
 {
     (void)a;
@@ -494,6 +507,7 @@ const struct valid_vector valid_vectors[] = {
     {"hello_first", make_hello_first},
     {"hello", make_hello},
     {"answer", make_answer},
+    {"answer_courier", make_answer_courier},
     {"answer_new_epoch", make_answer_new_epoch},
     {"end", make_end},
     {"batch_update", make_batch_update},
@@ -512,9 +526,10 @@ const struct valid_vector valid_vectors[] = {
     {"fault_limit", make_fault_limit},
     {"hint", make_hint},
     {"enrol", make_enrol},
+    {"enrol_again", make_enrol_again},
     {"enrolled", make_enrolled},
     {"enrolled_certificate", make_enrolled_certificate},
-    {"enrol_again", make_enrol_again},
+    {"enrol_former", make_enrol_former},
     {"offer", make_offer},
     {"verdicts_mac", make_verdicts_mac},
     {"witness", make_witness},

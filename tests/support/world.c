@@ -142,14 +142,18 @@ void device_copy_back(struct world_device *d, const char *name)
     open_device(d);
 }
 
-static struct enrolled enrol(struct world_device *d, struct arena *arena)
+static struct err enrol(struct world_device *d, const uint8_t former[16], uint32_t epoch,
+                        struct arena *arena, struct enrolled *who)
 {
     struct world *w = d->world;
     struct enrol request = {.name = bytes_text("phone"), .app = bytes_text("sim 1")};
-    struct enrolled who;
     uint8_t hash[32];
     int64_t now = w->server.wall_ms;
     struct host host = fake_host_as_host(&w->chance);
+    request.former_epoch = epoch;
+    if (former != NULL) {
+        memcpy(request.former, former, sizeof request.former);
+    }
     host.random(host.context, request.secret, sizeof request.secret);
     host.random(host.context, d->public_key, sizeof d->public_key);
     memcpy(request.public_key, d->public_key, sizeof request.public_key);
@@ -157,9 +161,7 @@ static struct enrolled enrol(struct world_device *d, struct arena *arena)
     world_must(w, w->writer_db, db_begin(w->writer_db, DB_LOCK_WRITE));
     world_must(w, w->writer_db,
                store_invite(&w->writer, w->people[d->who], hash, now, now + 1000000));
-    world_must(w, w->writer_db, store_enrol(&w->writer, &request, now, arena, &who));
-    world_must(w, w->writer_db, db_end(w->writer_db, err_ok()));
-    return who;
+    return db_end(w->writer_db, store_enrol(&w->writer, &request, now, arena, who));
 }
 
 void device_enrol(struct world_device *d)
@@ -170,12 +172,41 @@ void device_enrol(struct world_device *d)
         close_device(d);
         unlink(d->path);
     }
-    struct enrolled who = enrol(d, &arena);
+    struct enrolled who;
+    world_must(d->world, d->world->writer_db, enrol(d, NULL, 0, &arena, &who));
     struct db *db = open_db(d->world, d->path, DB_CREATE);
     world_must(d->world, db, replica_create(db, &who));
     db_close(db);
     open_device(d);
     arena_release(&arena);
+}
+
+struct err device_try_enrol_again(struct world_device *d)
+{
+    struct arena arena;
+    struct enrolled who;
+    arena_init(&arena, 1u << 20);
+    int64_t epoch = db_count(d->world, d->db, "SELECT epoch FROM device_state", NULL);
+    struct err err = enrol(d, d->replica.device, (uint32_t)epoch, &arena, &who);
+    if (err.code == ERR_OK) {
+        err = replica_reenrol(&d->replica, &who, NULL, NULL);
+    }
+    arena_release(&arena);
+    return err;
+}
+
+void device_enrol_again(struct world_device *d)
+{
+    world_must(d->world, d->db, device_try_enrol_again(d));
+}
+
+void device_become(struct world_device *d, struct world_device *other)
+{
+    close_device(other);
+    close_device(d);
+    copy_file(d->world, other->path, d->path);
+    open_device(other);
+    open_device(d);
 }
 
 /* ---- the firm ---- */

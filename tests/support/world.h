@@ -70,6 +70,11 @@ void device_copy(struct world_device *d, const char *name);
 void device_copy_back(struct world_device *d, const char *name);
 /* As enrolment does it, over a file that is made anew. */
 void device_enrol(struct world_device *d);
+/* The same over the file that is there: it stays, with all that waits in it, under a new device. */
+void device_enrol_again(struct world_device *d);
+struct err device_try_enrol_again(struct world_device *d);
+/* From now on `d` runs from a copy of the other's file: two live copies of one device. */
+void device_become(struct world_device *d, struct world_device *other);
 
 /* ---- the wire (world_net.c) ---- */
 

@@ -201,7 +201,7 @@ void world_check(struct world *w)
     }
     buf_release(&report);
     int64_t twice = db_count(w, w->reader_db,
-                             "SELECT count(*) - count(DISTINCT device || hex(identity))"
+                             "SELECT count(*) - count(DISTINCT identity)"
                              " FROM change_log WHERE device > 0",
                              NULL);
     if (twice != 0) {

@@ -286,7 +286,7 @@ static void a_new_epoch_renumbers(void **state)
     ask(f);
     assert_int_equal(f->hello.epoch, 2);
     assert_int_equal(f->hello.token[0], 7);
-    assert_int_equal(f->hello.flags, HELLO_DIGEST);
+    assert_int_equal(f->hello.flags, HELLO_DIGEST | HELLO_COURIER);
     assert_int_equal(f->batch.count, 2);
     assert_int_equal(f->batch.transactions[0].device_seq, 1);
     assert_int_equal(f->batch.transactions[1].device_seq, 2);

@@ -1,0 +1,258 @@
+/* A device's file that is copied, set back, or lives twice: nothing of any of the copies is lost,
+ * and nothing is applied a second time. (The plainest cases stand in sim_rules.c.) */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tests/support/world_test.h"
+
+static const struct fault_plan nothing = {.kind = FAULT_NONE};
+
+static int64_t logged(struct world *w)
+{
+    return db_count(w, w->reader_db, "SELECT count(*) FROM change_log WHERE device > 0", NULL);
+}
+
+static void expect_reenrol(struct world_device *d)
+{
+    struct sync_result result = device_sync_with(d, &nothing, NULL);
+    assert_int_equal(result.end, SYNC_FAILED);
+    assert_string_equal(result.code, "reenrol");
+}
+
+static void set_note(struct world_device *d, const uint8_t customer[16], const char *note)
+{
+    const struct cell cell = cell_text(COLUMN_customer_note, note);
+    assert_true(device_update(d, TABLE_customer, customer, &cell, 1));
+}
+
+/* The lost file sent three; the copy, from before, has made five of its own when it comes: its
+ * numbers end above the server's, and the first three of them mean other things there. */
+static void copy_has_overtaken_the_servers_number(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    uint8_t id[16], visits[5][16];
+    everybody_holds(w, "Overtaken", id);
+    int64_t before = logged(w);
+    device_copy(phone, "idle");
+    set_city(phone, id, "lost 1");
+    set_region(phone, id, "lost 2");
+    set_note(phone, id, "lost 3");
+    device_sync(phone);
+    device_copy_back(phone, "idle");
+    for (int i = 0; i < 5; i++) {
+        device_visit(phone, id, visits[i]);
+    }
+    world_pass(w, 1000);
+    world_heal(w);
+    assert_server(w, id, "city", "lost 1");
+    assert_device(phone, id, "note", "lost 3");
+    assert_int_equal(logged(w) - before, 8);
+    assert_int_equal(db_count(w, w->reader_db, "SELECT count(*) FROM visit", NULL), 5);
+    world_check(w);
+}
+
+/* The same with a request for each transaction: the copy's first number that means something else
+ * is the last one of the lost file. */
+static void copy_overtakes_one_by_one(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    const struct client_session_options small = {.push_tx_max = 1};
+    uint8_t id[16], visit[16];
+    everybody_holds(w, "Step by step", id);
+    int64_t before = logged(w);
+    set_city(phone, id, "shared 1");
+    set_region(phone, id, "shared 2");
+    device_copy(phone, "two-waiting");
+    set_note(phone, id, "lost 3");
+    device_sync(phone);
+    device_copy_back(phone, "two-waiting");
+    device_visit(phone, id, visit);
+    set_city(phone, id, "of the copy");
+    world_pass(w, 1000);
+    assert_int_equal(device_sync_with(phone, &nothing, &small).end, SYNC_FINISHED);
+    world_heal(w);
+    assert_server(w, id, "city", "of the copy");
+    assert_server(w, id, "note", "lost 3");
+    assert_int_equal(logged(w) - before, 5);
+    world_check(w);
+}
+
+/* Two telephones made from one backup. Both have the transaction that waited when the backup was
+ * made, and work of their own. */
+static void two_live_copies_enrol_again(void **state)
+{
+    struct world *w = *state;
+    struct world_device *one = &w->devices[ANN_PHONE];
+    struct world_device *two = &w->devices[ANN_TABLET];
+    uint8_t id[16], shared[16], of_one[16], of_two[16];
+    everybody_holds(w, "Twice", id);
+    int64_t before = logged(w);
+    device_visit(one, id, shared);
+    device_become(two, one);
+    device_visit(one, id, of_one);
+    device_visit(two, id, of_two);
+    device_sync(one);
+    device_sync(one); /* has shown the last token: the other's is an old one */
+    device_sync(two); /* taken for a restored file, it gets an epoch of its own */
+    expect_reenrol(one);
+    expect_reenrol(two);
+    set_city(one, id, "one's");
+    world_pass(w, 1000);
+    set_region(two, id, "two's");
+    device_enrol_again(one);
+    device_enrol_again(two);
+    assert_true(one->replica.number != two->replica.number);
+    world_heal(w);
+    assert_server(w, id, "city", "one's");
+    assert_server(w, id, "region", "two's");
+    assert_int_equal(db_count(w, w->reader_db, "SELECT count(*) FROM visit", NULL), 3);
+    assert_int_equal(logged(w) - before, 5);
+    world_check(w);
+}
+
+/* Neither had sent what both hold: under whichever device it comes first, it counts once. */
+static void what_both_copies_hold_counts_once(void **state)
+{
+    struct world *w = *state;
+    struct world_device *one = &w->devices[ANN_PHONE];
+    struct world_device *two = &w->devices[ANN_TABLET];
+    uint8_t id[16], shared[16], tagged[16];
+    const struct cell added = cell_text(COLUMN_customer_tags, "[\"vip\"]");
+    const struct cell removed = cell_text(COLUMN_customer_tags, "[]");
+    everybody_holds(w, "Both", id);
+    everybody_holds(w, "Tagged", tagged);
+    int64_t before = logged(w);
+    device_visit(one, id, shared);
+    assert_true(device_update(one, TABLE_customer, tagged, &added, 1));
+    device_become(two, one);
+    device_enrol_again(one);
+    device_enrol_again(two);
+    device_sync(one);
+    world_pass(w, 1000);
+    assert_true(device_update(one, TABLE_customer, tagged, &removed, 1));
+    device_sync(one);
+    device_sync(two); /* brings the old addition once more */
+    world_heal(w);
+    assert_server(w, tagged, "tags", "(null)");
+    assert_device(two, tagged, "tags", "(null)");
+    assert_int_equal(db_count(w, w->reader_db, "SELECT count(*) FROM visit", NULL), 1);
+    assert_int_equal(logged(w) - before, 3);
+    world_check(w);
+}
+
+/* Answers were lost: what the old device got judged without hearing of it comes again under the new
+ * one, and is told there. */
+static void judged_unheard_before_enrolling_again(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    const struct fault_plan lost = {.kind = FAULT_SERVER_RESTARTS};
+    uint8_t id[16], visit[16];
+    everybody_holds(w, "Unheard", id);
+    int64_t before = logged(w);
+    device_visit(phone, id, visit);
+    set_city(phone, id, "unheard");
+    (void)device_sync_with(phone, &lost, NULL);
+    assert_int_equal(logged(w) - before, 2);
+    set_region(phone, id, "later");
+    device_enrol_again(phone);
+    struct sync_result result = device_sync(phone);
+    assert_int_equal(result.tally.accepted, 3);
+    device_enrol_again(phone); /* and once more, with nothing waiting */
+    world_heal(w);
+    assert_server(w, id, "city", "unheard");
+    assert_server(w, id, "region", "later");
+    assert_int_equal(logged(w) - before, 3);
+    world_check(w);
+}
+
+/* A refusal that its user has seen and let go; then yesterday's file comes back. The refused one
+ * comes again, is refused again for the same reason, and what rests on it is held again. */
+static void refused_and_discarded_then_restored(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    struct complaint why;
+    struct seen seen;
+    uint8_t id[16], other[16];
+    everybody_holds(w, "Goes", id);
+    everybody_holds(w, "Stays", other);
+    int64_t before = logged(w);
+    assert_int_equal(world_delete(w, TABLE_customer, id, -1, &why), ERR_OK);
+    set_city(phone, id, "of the deleted");
+    set_city(phone, other, "stands");
+    device_copy(phone, "yesterday");
+    struct sync_result result = device_sync(phone);
+    assert_int_equal(result.tally.refused, 1);
+    int64_t entry = db_count(w, phone->db, "SELECT id FROM inbox WHERE done IS NULL", NULL);
+    char reason[512];
+    snprintf(reason, sizeof reason, "%s", inbox_code(phone, &seen));
+    assert_string_equal(reason, "deleted");
+    world_must(w, phone->db, inbox_discard(&phone->replica, entry));
+    device_sync(phone); /* the verdict is acknowledged */
+    device_sync(phone);
+    device_copy_back(phone, "yesterday");
+    set_region(phone, other, "made after");
+    world_pass(w, 1000);
+    result = device_sync(phone);
+    assert_int_equal(result.tally.refused, 1);
+    assert_string_equal(inbox_code(phone, &seen), reason);
+    world_heal(w);
+    assert_server(w, other, "city", "stands");
+    assert_server(w, other, "region", "made after");
+    assert_int_equal(logged(w) - before, 3);
+    world_check(w);
+}
+
+/* As the last one, but the restored file has to enrol again as well. */
+static void refused_is_told_to_the_new_device(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    struct complaint why;
+    struct seen seen;
+    uint8_t id[16];
+    everybody_holds(w, "Goes", id);
+    assert_int_equal(world_delete(w, TABLE_customer, id, -1, &why), ERR_OK);
+    set_city(phone, id, "of the deleted");
+    device_copy(phone, "yesterday");
+    device_sync(phone);
+    device_sync(phone);
+    int64_t before = logged(w);
+    device_copy_back(phone, "yesterday");
+    device_enrol_again(phone);
+    device_sync(phone);
+    assert_string_equal(inbox_code(phone, &seen), "deleted");
+    assert_int_equal(logged(w), before);
+    world_heal(w);
+    world_check(w);
+}
+
+/* Nobody may take another person's work in under his own name. */
+static void only_its_own_person_enrols_it_again(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    phone->who = BOB;
+    assert_int_equal(device_try_enrol_again(phone).code, ERR_REFUSED);
+    phone->who = ANN;
+    device_sync(phone);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WORLD_TEST(copy_has_overtaken_the_servers_number),
+        WORLD_TEST(copy_overtakes_one_by_one),
+        WORLD_TEST(two_live_copies_enrol_again),
+        WORLD_TEST(what_both_copies_hold_counts_once),
+        WORLD_TEST(judged_unheard_before_enrolling_again),
+        WORLD_TEST(refused_and_discarded_then_restored),
+        WORLD_TEST(refused_is_told_to_the_new_device),
+        WORLD_TEST(only_its_own_person_enrols_it_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
