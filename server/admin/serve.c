@@ -21,10 +21,12 @@
 #include "server/net/tls.h"
 #include "server/store/machine.h"
 
-#define LOCK_FILE       "serve.lock"
-#define HOST_MAX        64
-#define DEFAULT_LISTEN  "127.0.0.1:8443"
-#define DEFAULT_METRICS "127.0.0.1:9464"
+#define LOCK_FILE           "serve.lock"
+#define HOST_MAX            64
+#define DEFAULT_LISTEN      "127.0.0.1:8443"
+#define DEFAULT_METRICS     "127.0.0.1:9464"
+#define DAY_MS              INT64_C(86400000)
+#define EXPIRY_WARNING_DAYS 30
 
 struct endpoint {
     char host[HOST_MAX]; /* numeric, without brackets */
@@ -123,6 +125,18 @@ static bool resume_moves(void)
     return err.code == ERR_OK;
 }
 
+/* Devices refuse an expired certificate: whoever reads the server's output has a month. */
+static void warn_of_expiry(struct server *s, const char *certificate)
+{
+    int64_t left_ms = tls_server_expires_ms(s->tls) - machine_wall_ms();
+    count_set(&s->counters.certificate_expires_s, (uint64_t)(tls_server_expires_ms(s->tls) / 1000));
+    if (left_ms < EXPIRY_WARNING_DAYS * DAY_MS) {
+        complain("%s: expires in %" PRId64 " days; renew it, or no device will come any more",
+                 "%s：证书将在 %" PRId64 " 天后过期，请更换，否则设备将无法连接", certificate,
+                 left_ms / DAY_MS);
+    }
+}
+
 static bool open_tls(struct server *s)
 {
     char certificate[DATA_PATH_MAX], key[DATA_PATH_MAX];
@@ -134,6 +148,8 @@ static bool open_tls(struct server *s)
     if (err.code != ERR_OK) {
         complain("%s, %s: not usable (%s, -0x%x)", "%s、%s：无法使用（%s，-0x%x）", certificate,
                  key, err.where, (unsigned)-err.cause);
+    } else {
+        warn_of_expiry(s, certificate);
     }
     return err.code == ERR_OK;
 }

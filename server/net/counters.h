@@ -41,8 +41,9 @@ struct counters {
     counter pulled_bytes;              /* compressed bytes of sync answers */
     counter pushed_bytes;              /* compressed bytes of sync requests */
     counter writer_groups, writer_jobs, writer_group_last;
-    counter writer_commit_us; /* total time in groups */
-    counter loop_late_us_max; /* since the last look */
+    counter writer_commit_us;      /* total time in groups */
+    counter loop_late_us_max;      /* since the last look */
+    counter certificate_expires_s; /* UTC */
     _Atomic int stopping;
     _Atomic int store_failing; /* the last group couldn't be committed */
 };

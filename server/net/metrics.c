@@ -3,6 +3,7 @@
 #include "server/net/metrics.h"
 
 #include "common/base/base.h"
+#include "server/store/machine.h"
 
 #include <arpa/inet.h>
 #include <microhttpd.h>
@@ -12,6 +13,7 @@
 #define METRICS_BYTES_MAX   ((size_t)256 * 1024)
 #define METRICS_CONNECTIONS 16
 #define METRICS_TIMEOUT_S   5
+#define DAY_S               86400
 
 struct metrics {
     struct MHD_Daemon *daemon;
@@ -56,6 +58,12 @@ static void put_outcomes(struct buf *b, struct counters *c)
     }
 }
 
+static uint64_t days_until(uint64_t then_s)
+{
+    uint64_t now_s = (uint64_t)(machine_wall_ms() / 1000);
+    return then_s > now_s ? (then_s - now_s) / DAY_S : 0;
+}
+
 static void put_metrics(struct buf *b, struct metrics *m)
 {
     struct counters *c = m->counters;
@@ -98,6 +106,8 @@ static void put_metrics(struct buf *b, struct metrics *m)
          count_get(&c->writer_commit_us)},
         {"loop_late_max_microseconds", "gauge", "Worst delay of the loop's timer since last asked.",
          atomic_exchange(&c->loop_late_us_max, 0)},
+        {"certificate_days_left", "gauge", "Until the server's certificate ends.",
+         days_until(count_get(&c->certificate_expires_s))},
         {"store_failing", "gauge", "1: the last group couldn't be committed.",
          (uint64_t)atomic_load(&c->store_failing)},
     };

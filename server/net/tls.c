@@ -1,6 +1,8 @@
 /* See tls.h. Written for mbedTLS 2.28 (Debian 12) and 3.6 (Debian 13). */
 #include "server/net/tls.h"
 
+#include "common/base/day.h"
+
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
 #include <mbedtls/error.h>
@@ -173,6 +175,18 @@ struct err tls_server_open(struct tls_server **out, const char *certificate_path
     }
     *out = s;
     return err_ok();
+}
+
+int64_t tls_server_expires_ms(const struct tls_server *s)
+{
+    const mbedtls_x509_time *end = &s->certificate.valid_to;
+    const struct civil civil = {.year = end->year,
+                                .month = end->mon,
+                                .day = end->day,
+                                .hour = end->hour,
+                                .minute = end->min,
+                                .second = end->sec};
+    return civil_to_ms(&civil);
 }
 
 void tls_server_close(struct tls_server *s)

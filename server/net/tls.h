@@ -27,6 +27,7 @@ enum tls_result {
 MUST_USE struct err tls_server_open(struct tls_server **out, const char *certificate_path,
                                     const char *key_path);
 void tls_server_close(struct tls_server *s);
+int64_t tls_server_expires_ms(const struct tls_server *s); /* end of the certificate, UTC */
 
 /* `out` gets cipher bytes and belongs to the caller. NULL: no memory. */
 MUST_USE struct tls *tls_new(struct tls_server *s, struct buf *out);

@@ -425,6 +425,10 @@ def test_what_keeps_it_from_starting():
             valid = certificate.read_bytes()
             certificate.write_bytes((firm.dir / "old.pem").read_bytes())
             refused("a certificate that is over", "expired")
+            run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
+                 "20", "-subj", "/CN=soon", "-keyout", key, "-out", certificate])
+            refused("the port is taken, and the certificate soon over", "can't listen", listen=f"127.0.0.1:{port}")
+            refused("a certificate that is soon over", "expires in 19 days", listen=f"127.0.0.1:{port}")
             certificate.write_bytes(valid)
         key.write_bytes(kept)
         key.chmod(0o600)
@@ -517,6 +521,7 @@ def test_health_and_metrics():
             equal(got, status, f"{method} {path}")
         w.ask("GET", "/v1/ca")
         equal(w.metric('requests_total{route="CA",status="200"}'), 1, "counted")
+        check(w.metric("certificate_days_left") > 7000, "the firm's own certificate ends in 2049")
         second = w.firm.admin("serve", "--listen", "127.0.0.1:0", "--metrics", "none", expect=1)
         check("another" in second.err, f"a second server on the same data\n{second}")
 
