@@ -73,25 +73,47 @@ static bool is_own(const struct download *d, const struct version *v)
     return v != NULL && v->author == d->params->device && v->epoch == d->params->epoch;
 }
 
-/* A value that lost, or was proposed, may stand in a column that this role doesn't see. */
-static uint64_t hide_quotes(const struct download *d, const struct table *t, const struct stmt *q,
-                            uint64_t mask)
+static bool has_quotes(const struct table *t)
 {
+    return t->number == TABLE_kept_value || t->number == TABLE_proposal;
+}
+
+/* What some roles see of a row. A value that lost, or was proposed, may stand in a column that they
+ * don't see. */
+static uint64_t sight_of(const struct table *t, const struct stmt *q, unsigned role,
+                         uint32_t catalogue)
+{
+    uint64_t sight = table_visible(t, role, catalogue) & ~(UINT64_C(1) << COLUMN_DELETED);
+    if (!has_quotes(t)) {
+        return sight;
+    }
     bool kept = t->number == TABLE_kept_value;
     int64_t about = col_int(
         q, ROWSQL_OWN + (kept ? COLUMN_kept_value_table_no - 1 : COLUMN_proposal_table_no - 1));
     int64_t column = kept ? col_int(q, ROWSQL_OWN + COLUMN_kept_value_column_no - 1) & 63 : 0;
     uint64_t quoted = kept ? UINT64_C(1) << column
                            : (uint64_t)col_int(q, ROWSQL_OWN + COLUMN_proposal_columns - 1);
-    return permit_hide_quotes(d->permit->role, d->params->hello->catalogue, t, about, quoted, mask);
+    return permit_hide_quotes(role, catalogue, t, about, quoted, sight);
 }
 
 struct picked { /* what of a row is sent */
     uint64_t columns;
     uint64_t erased; /* of them: no longer seen, sent as NULL */
+    uint64_t gained; /* seen now, and not when the cursors were made */
     bool whole;
     bool skipped;
 };
+
+/* What changed in what the device sees of this row, which isn't new to it. */
+static void pick_sight(const struct download *d, const struct source *s, struct picked *out,
+                       uint64_t *now)
+{
+    const struct hello *hello = d->params->hello;
+    uint64_t before = sight_of(s->table, &s->q, hello->mask, hello->cursors_under);
+    *now = sight_of(s->table, &s->q, d->permit->role, hello->catalogue);
+    out->erased = before & ~*now;
+    out->gained = *now & ~before;
+}
 
 static struct err pick(struct download *d, const struct pass *p, const struct source *s,
                        struct picked *out)
@@ -108,23 +130,50 @@ static struct err pick(struct download *d, const struct pass *p, const struct so
     /* Own writes are told by verdicts; a pass from the start (first sync, repair) leaves out none.
      */
     bool moved_in = entered && col_int(q, ROWSQL_ENTERED) > meta.made.seq;
-    out->skipped = p->cursor.done > 0 && !moved_in && is_own(d, rowmeta_at(&meta, s->seq));
+    bool own = p->cursor.done > 0 && !moved_in && is_own(d, rowmeta_at(&meta, s->seq));
     if (deleted) {
         out->columns = UINT64_C(1) << COLUMN_DELETED;
+        out->skipped = own;
         return err_ok();
     }
-    uint64_t visible =
-        sight_now(d->permit, d->params->hello, s->table) & ~(UINT64_C(1) << COLUMN_DELETED);
+    uint64_t visible = 0;
+    pick_sight(d, s, out, &visible);
     out->columns = entered ? visible : rowmeta_newer(&meta, visible, p->cursor.done);
-    if (!p->is_new) {
-        out->erased = sight_before(d->params->hello, s->table) &
-                      ~sight_now(d->permit, d->params->hello, s->table);
-        out->columns |= out->erased;
+    if (p->is_new) {
+        out->erased = 0;
+    } else {
+        out->columns |= out->erased | out->gained;
     }
-    if (s->table->number == TABLE_kept_value || s->table->number == TABLE_proposal) {
-        out->columns = hide_quotes(d, s->table, q, out->columns);
-    }
+    out->skipped = own && out->erased == 0 && out->gained == 0;
     return err_ok();
+}
+
+/* Whether the table has come to be known since the cursors were made: its rows aren't there. */
+static bool is_new_table(const struct download *d, const struct table *t)
+{
+    return (sight_before(d->params->hello, t) & ~(UINT64_C(1) << COLUMN_DELETED)) == 0;
+}
+
+/* Of a row that is there under another sight: just what came and what went. What came without a
+ * value is without one there already. */
+static void pick_fill(const struct download *d, const struct source *s, struct picked *out)
+{
+    uint64_t now = 0;
+    *out = (struct picked){.skipped = !col_is_null(&s->q, ROWSQL_DELETED)};
+    pick_sight(d, s, out, &now);
+    if (is_new_table(d, s->table)) {
+        out->whole = true;
+        out->columns = now;
+        return;
+    }
+    out->columns = out->erased;
+    for (size_t i = 0; i < s->table->column_count; i++) {
+        uint64_t bit = UINT64_C(1) << s->table->columns[i].number;
+        if ((out->gained & bit) != 0 && !col_is_null(&s->q, (int)(ROWSQL_OWN + i))) {
+            out->columns |= bit;
+        }
+    }
+    out->skipped = out->skipped || out->columns == 0;
 }
 
 static struct value value_of(const struct source *s, uint8_t column, const struct picked *picked)
@@ -139,13 +188,10 @@ static struct value value_of(const struct source *s, uint8_t column, const struc
     return col_value(&s->q, (int)(ROWSQL_OWN + (c - s->table->columns)));
 }
 
-static struct err put_row(struct download *d, const struct pass *p, const struct source *s)
+static struct err put_picked(struct download *d, const struct pass *p, const struct source *s,
+                             const struct picked *what)
 {
-    struct picked picked;
-    struct err err = pick(d, p, s, &picked);
-    if (err.code != ERR_OK || picked.skipped) {
-        return err;
-    }
+    const struct picked picked = *what;
     uint8_t id[16];
     if (!col_id(&s->q, ROWSQL_ID, id)) {
         return err_make(ERR_CORRUPT, 0, "download_put_row");
@@ -159,6 +205,18 @@ static struct err put_row(struct download *d, const struct pass *p, const struct
         room = chunk_keep(&d->chunk, &row->values[i]);
     }
     return room ? err_ok() : err_make(ERR_LIMIT, 0, "download_put_row");
+}
+
+static struct err put_row(struct download *d, const struct pass *p, const struct source *s)
+{
+    struct picked picked;
+    struct err err = err_ok();
+    if (p->fill_to > 0) {
+        pick_fill(d, s, &picked);
+    } else {
+        err = pick(d, p, s, &picked);
+    }
+    return err.code != ERR_OK || picked.skipped ? err : put_picked(d, p, s, &picked);
 }
 
 static struct err put_departure(struct download *d, const struct pass *p, const struct source *s)
@@ -191,7 +249,7 @@ static struct err open_source(struct download *d, const struct pass *p, const st
         sql == NULL ? err_make(ERR_NOMEM, 0, "open_source") : db_use(d->st->db, sql, &s->q);
     if (err.code == ERR_OK) {
         bind_int(&s->q, 1, p->no);
-        bind_int(&s->q, 2, p->cursor.pos);
+        bind_int(&s->q, 2, p->fill_to > 0 ? p->fill_pos : p->cursor.pos);
         advance(s);
         err = stmt_err(&s->q, "open_source");
     }
@@ -203,13 +261,16 @@ static struct err open_sources(struct download *d, const struct pass *p, struct 
 {
     struct err err = err_ok();
     *count = 0;
-    if (!p->is_new) { /* a scope that the device never held has nothing to leave it */
+    bool fills = p->fill_to > 0;
+    if (!p->is_new && !fills) { /* a scope that the device never held has nothing to leave it */
         err = open_source(d, p, NULL, &sources[(*count)++]);
     }
     for (size_t i = 0; i < catalogue_table_count() && err.code == ERR_OK; i++) {
         const struct table *t = catalogue_table_at(i);
         bool known = t->since <= d->params->hello->catalogue; /* to this device's program */
-        if (known && table_lives_in(t, (enum scope_kind)p->id.kind)) {
+        bool differs = has_quotes(t) || sight_before(d->params->hello, t) !=
+                                            sight_now(d->permit, d->params->hello, t);
+        if (known && (differs || !fills) && table_lives_in(t, (enum scope_kind)p->id.kind)) {
             assert(*count < TABLES_MAX);
             err = open_source(d, p, t, &sources[(*count)++]);
         }
@@ -236,12 +297,12 @@ static struct err fill_chunk(struct download *d, struct pass *p, bool *ended)
     *ended = false;
     while (err.code == ERR_OK && !chunk_is_full(&d->chunk)) {
         struct source *s = lowest(sources, count);
-        if (s == NULL) {
+        if (s == NULL || (p->fill_to > 0 && s->seq > p->fill_to)) {
             *ended = true;
             break;
         }
         err = s->table == NULL ? put_departure(d, p, s) : put_row(d, p, s);
-        p->cursor.pos = s->seq;
+        *(p->fill_to > 0 ? &p->fill_pos : &p->cursor.pos) = s->seq;
         if (err.code == ERR_OK) {
             advance(s);
             err = stmt_err(&s->q, "fill_chunk");
@@ -303,9 +364,28 @@ static struct err begin_pass(struct pass *p, struct packer *packer, struct buf *
     return p->is_reset ? pack_checkpoint(packer, &p->cursor, out) : err_ok();
 }
 
+/* Before the pass itself, whose cursor it doesn't move. */
+static struct err step_fill(struct download *d, struct pass *p, struct packer *packer,
+                            struct buf *out)
+{
+    bool ended = false;
+    chunk_clear(&d->chunk);
+    struct err err = fill_chunk(d, p, &ended);
+    if (err.code == ERR_OK) {
+        err = pack_chunk(d, packer, out);
+    }
+    if (ended) {
+        p->fill_to = 0;
+    }
+    return err.code == ERR_OK ? pack_checkpoint(packer, &p->cursor, out) : err;
+}
+
 static struct err step_pass(struct download *d, struct packer *packer, struct buf *out)
 {
     struct pass *p = &d->passes.at[d->pass_at];
+    if (p->fill_to > 0) {
+        return step_fill(d, p, packer, out);
+    }
     struct err err = err_ok();
     bool ended = false;
     if (d->state == PASS_FRESH) {

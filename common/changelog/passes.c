@@ -1,6 +1,8 @@
 /* See passes.h. */
 #include "common/changelog/passes.h"
 
+#define FILL_ROWS_MAX 20000
+
 uint64_t sight_before(const struct hello *hello, const struct table *t)
 {
     return table_visible(t, hello->mask, hello->cursors_under);
@@ -36,7 +38,7 @@ static const struct cursor *cursor_of(const struct hello *hello, const struct sc
 }
 
 /* What the device says of its cursor is taken as far as it can be true. */
-static void start_cursor(struct pass *p, const struct cursor *said, bool otherwise)
+static void start_cursor(struct pass *p, const struct cursor *said)
 {
     p->is_new = said == NULL;
     p->cursor = (struct cursor){.scope = p->id};
@@ -45,19 +47,59 @@ static void start_cursor(struct pass *p, const struct cursor *said, bool otherwi
         p->cursor.pos = said->pos >= said->done && said->pos <= p->head ? said->pos : said->done;
         p->cursor.goal = said->goal > 0 && said->goal <= p->head ? said->goal : 0;
     }
-    p->is_reset = otherwise && !p->is_new && p->cursor.done > 0;
-    if (p->is_reset) {
-        p->cursor.done = 0;
-        p->cursor.pos = 0;
-        p->cursor.goal = 0;
-    }
     if (p->cursor.goal == 0) {
         p->cursor.pos = p->cursor.done;
     }
 }
 
-static struct err add(struct store *st, const struct permit_scope *held, const struct cursor *said,
-                      bool otherwise, struct passes *out)
+/* Rows of the scope whose columns differ; counted no further than it matters. */
+static struct err count_rows(struct store *st, const struct pass *p, const struct permit *permit,
+                             const struct hello *hello, int64_t *count)
+{
+    struct err err = err_ok();
+    *count = 0;
+    for (size_t i = 0; i < catalogue_table_count() && err.code == ERR_OK; i++) {
+        const struct table *t = catalogue_table_at(i);
+        char sql[160];
+        struct stmt q;
+        if (!table_lives_in(t, (enum scope_kind)p->id.kind) ||
+            sight_before(hello, t) == sight_now(permit, hello, t)) {
+            continue;
+        }
+        (void)snprintf(sql, sizeof sql,
+                       "SELECT count(*) FROM (SELECT 1 FROM %s WHERE _scope = ?1 LIMIT ?2)",
+                       t->name);
+        err = db_prepare(st->db, sql, &q, NULL);
+        if (err.code != ERR_OK) {
+            break;
+        }
+        bind_int(&q, 1, p->no);
+        bind_int(&q, 2, FILL_ROWS_MAX + 1);
+        *count += db_step_row(&q) ? col_int(&q, 0) : 0;
+        err = stmt_err(&q, "passes: count_rows");
+        stmt_close(&q);
+    }
+    return err;
+}
+
+/* The columns that came or went are sent alone, and from the start again if the line breaks. Where
+ * that may be too much for a bad line, the scope begins anew, which goes on where it was cut. */
+static struct err see_otherwise(struct store *st, struct pass *p, const struct permit *permit,
+                                const struct hello *hello)
+{
+    int64_t count = 0;
+    struct err err = count_rows(st, p, permit, hello, &count);
+    if (count <= FILL_ROWS_MAX) {
+        p->fill_to = p->cursor.pos;
+    } else if (p->cursor.done > 0) {
+        p->is_reset = true;
+        p->cursor = (struct cursor){.scope = p->id};
+    }
+    return err;
+}
+
+static struct err add(struct store *st, const struct permit *permit, const struct hello *hello,
+                      const struct permit_scope *held, bool otherwise, struct passes *out)
 {
     struct pass *p = &out->at[out->count];
     struct scope *scope = NULL;
@@ -66,10 +108,13 @@ static struct err add(struct store *st, const struct permit_scope *held, const s
         return err;
     }
     *p = (struct pass){.id = held->id, .no = held->no, .head = scope->counter};
-    start_cursor(p, said, otherwise);
-    bool nothing = p->cursor.done == p->head && p->cursor.goal == 0;
+    start_cursor(p, cursor_of(hello, &held->id));
+    if (otherwise && !p->is_new && p->cursor.pos > 0) {
+        err = see_otherwise(st, p, permit, hello);
+    }
+    bool nothing = p->cursor.done == p->head && p->cursor.goal == 0 && p->fill_to == 0;
     out->count += p->is_new || p->is_reset || !nothing;
-    return err_ok();
+    return err;
 }
 
 /* What every page needs first, what is large last. */
@@ -85,7 +130,7 @@ struct err passes_make(struct store *st, const struct permit *permit, const stru
         for (size_t i = 0; i < permit->scope_count && err.code == ERR_OK; i++) {
             const struct permit_scope *held = &permit->scopes[i];
             if (held->id.kind == order[k] && held->no != 0) {
-                err = add(st, held, cursor_of(hello, &held->id), otherwise, out);
+                err = add(st, permit, hello, held, otherwise, out);
             }
         }
     }

@@ -10,6 +10,9 @@ struct pass { /* one scope's part */
     int64_t head;  /* of this snapshot */
     bool is_new;   /* the device has no cursor for it */
     bool is_reset; /* its columns changed: starts over with all of them */
+    /* Rows up to `fill_to` are there under another sight: the columns that they gained or lost
+     * since come first; `fill_pos` is how far that went. 0: none. */
+    int64_t fill_to, fill_pos;
     struct cursor cursor;
 };
 

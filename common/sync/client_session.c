@@ -17,6 +17,7 @@
 #include "common/changelog/digest.h"
 #include "common/changelog/sent.h"
 #include "common/changelog/verdict_apply.h"
+#include "common/changelog/sight.h"
 #include "common/sync/client_chunk.h"
 #include "common/sync/client_request.h"
 
@@ -346,7 +347,8 @@ static struct err store_answer(struct client_session *s)
     bind_int(&st, 13, is_still_older(s) ? s->answer.protocol : 0);
     bind_int(&st, 14, s->answer.catalogue);
     bind_exchange(&st, s);
-    return db_step_done(&st, "client_session");
+    err = db_step_done(&st, "client_session");
+    return err.code == ERR_OK ? sight_take(s->r, s->answer.mask) : err;
 }
 
 static struct err transaction_end(struct client_session *s, struct err err)
@@ -443,8 +445,7 @@ static struct err compare_digests(struct client_session *s)
 
 static struct err store_finished(struct client_session *s)
 {
-    static const char sql[] =
-        "UPDATE device_state SET last_sync_at = ?1, mask = ?2, cursors_under = ?3";
+    static const char sql[] = "UPDATE device_state SET last_sync_at = ?1, cursors_under = ?2";
     struct stmt st;
     struct err err = apply_begin(&s->apply);
     if (err.code != ERR_OK) {
@@ -453,11 +454,14 @@ static struct err store_finished(struct client_session *s)
     err = db_use(s->r->db, sql, &st);
     if (err.code == ERR_OK) {
         bind_int(&st, 1, s->answer.server_ms);
-        bind_int(&st, 2, s->answer.mask);
-        bind_int(&st, 3, s->request.catalogue);
+        bind_int(&st, 2, s->request.catalogue);
         err = db_step_done(&st, "client_session");
     }
-    return transaction_end(s, err);
+    if (err.code == ERR_OK) {
+        err = store_answer(s);
+        s->answered = s->answered && err.code != ERR_OK;
+    }
+    return transaction_end(s, err.code == ERR_OK ? sight_settle(s->r, s->answer.mask) : err);
 }
 
 static struct err take_end(struct client_session *s)

@@ -46,6 +46,35 @@ static void a_narrower_role_erases_columns(void **state)
     assert_cost(laptop, "(null)");
 }
 
+/* Cut anywhere while it widens, and narrow again before the rest has come: nothing stays behind.
+ * The other way round, nothing stays away. */
+static void a_role_changes_twice_while_lines_are_cut(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    device_sync(phone);
+    for (size_t at = 20; at < 700; at += 40) {
+        const struct fault_plan cut = {.kind = FAULT_ANSWER_CUT, .at = at};
+        set_role(w, ANN, "manager");
+        (void)device_sync_with(phone, &cut, NULL);
+        set_role(w, ANN, "rep");
+        device_sync(phone);
+        assert_cost(phone, "(null)");
+        set_role(w, ANN, "manager");
+        device_sync(phone);
+        assert_cost(phone, "500");
+        set_role(w, ANN, "rep");
+        (void)device_sync_with(phone, &cut, NULL);
+        set_role(w, ANN, "manager");
+        device_sync(phone);
+        assert_cost(phone, "500");
+        set_role(w, ANN, "rep");
+        device_sync(phone);
+    }
+    world_heal(w);
+    world_check(w);
+}
+
 static void hold(struct world *w, enum world_person who, enum world_person whose, uint8_t id[16])
 {
     struct complaint why = {0};
@@ -158,9 +187,13 @@ static void two_live_copies_enrol_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(a_wider_role_fills_columns_in), WORLD_TEST(a_narrower_role_erases_columns),
-        WORLD_TEST(a_book_changes_hands),          WORLD_TEST(a_damaged_replica_is_repaired),
-        WORLD_TEST(a_new_device_gets_everything),  WORLD_TEST(two_live_copies_enrol_again),
+        WORLD_TEST(a_wider_role_fills_columns_in),
+        WORLD_TEST(a_narrower_role_erases_columns),
+        WORLD_TEST(a_role_changes_twice_while_lines_are_cut),
+        WORLD_TEST(a_book_changes_hands),
+        WORLD_TEST(a_damaged_replica_is_repaired),
+        WORLD_TEST(a_new_device_gets_everything),
+        WORLD_TEST(two_live_copies_enrol_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

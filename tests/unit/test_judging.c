@@ -582,6 +582,38 @@ static void work_from_before_a_move_is_taken_in(void **state)
     assert_non_null(pretend_row(&w->meg, TABLE_visit, early, NULL));
 }
 
+/* What a wider role sees beside comes alone: not whole rows, and nothing of what has no value. */
+static void only_columns_gained_are_filled_in(void **state)
+{
+    struct world *w = *state;
+    uint8_t other[16];
+    const struct rows *group = NULL;
+    const struct cell product[] = {
+        {.column = COLUMN_product_sku, .value = text_value("TEA-2")},
+        {.column = COLUMN_product_name, .value = text_value("without a cost")},
+        {.column = COLUMN_product_active, .value = value_int(1)}};
+    const struct cell roles[] = {{.column = COLUMN_person_role, .value = text_value("manager")},
+                                 {.column = COLUMN_person_role, .value = text_value("rep")}};
+    firm_new_id(w->f, other);
+    assert_int_equal(firm_put(w->f, TABLE_product, other, product, 3).code, ERR_OK);
+    all_sync(w);
+    assert_int_equal(firm_put(w->f, TABLE_person, w->f->ann, &roles[0], 1).code, ERR_OK);
+    pretend_sync(&w->ann);
+    assert_non_null(pretend_row(&w->ann, TABLE_product, w->f->product, &group));
+    assert_int_equal(group->whole, 0);
+    assert_int_equal(group->column_count, 1);
+    assert_int_equal(group->columns[0], COLUMN_product_cost);
+    assert_int_equal(group->rows[0].values[0].i, 400);
+    assert_null(pretend_row(&w->ann, TABLE_product, other, NULL));
+    assert_null(pretend_row(&w->ann, TABLE_price_item, w->f->item, NULL));
+    assert_null(pretend_row(&w->ann, TABLE_customer, w->f->customer, NULL));
+    assert_int_equal(firm_put(w->f, TABLE_person, w->f->ann, &roles[1], 1).code, ERR_OK);
+    pretend_sync(&w->ann);
+    assert_non_null(pretend_row(&w->ann, TABLE_product, w->f->product, &group));
+    assert_int_equal(group->column_count, 1);
+    assert_int_equal(group->rows[0].values[0].kind, VALUE_NULL);
+}
+
 /* Once a device has shown that it heard of a move, it can't say that it hadn't; and a device that
  * wasn't there can't have been taken by surprise. */
 static void what_was_heard_is_not_taken_back(void **state)
@@ -822,6 +854,7 @@ int main(void)
                                        TEST(nobody_gets_anothers_book),
                                        TEST(a_moved_customer_leaves_and_comes),
                                        TEST(what_was_heard_is_not_taken_back),
+                                       TEST(only_columns_gained_are_filled_in),
                                        TEST(a_guessed_id_was_never_there),
                                        TEST(work_from_before_a_move_is_taken_in),
                                        TEST(a_pass_goes_on_where_it_was_cut),
