@@ -1,12 +1,73 @@
 /* See gate.h. */
 #include "common/changelog/gate.h"
 
+#define BOOT_BYTES 24
+
+static void read_boots(struct bytes packed, struct gate *g)
+{
+    for (size_t at = 0; at + BOOT_BYTES <= packed.size && g->boot_count < GATE_BOOTS_MAX;
+         at += BOOT_BYTES) {
+        struct gate_boot *b = &g->boots[g->boot_count++];
+        uint64_t mono = 0;
+        memcpy(b->boot, packed.at + at, sizeof b->boot);
+        for (size_t i = sizeof b->boot; i < BOOT_BYTES; i++) {
+            mono = mono << 8 | packed.at[at + i];
+        }
+        b->mono_ms = (int64_t)mono;
+    }
+}
+
+static size_t boot_index(const struct gate *g, const uint8_t boot[16])
+{
+    size_t i = 0;
+    while (i < g->boot_count && memcmp(g->boots[i].boot, boot, sizeof g->boots[i].boot) != 0) {
+        i++;
+    }
+    return i;
+}
+
+static bool knows_boot(const struct hello *hello)
+{
+    static const uint8_t unknown[sizeof hello->boot] = {0};
+    return memcmp(hello->boot, unknown, sizeof unknown) != 0;
+}
+
+bool gate_is_late(const struct gate *g, const struct hello *hello)
+{
+    size_t i = boot_index(g, hello->boot);
+    if (!knows_boot(hello) || i == g->boot_count) {
+        return false;
+    }
+    /* Two requests of one millisecond are no surprise; two of a start that is over are. */
+    return hello->mono_ms < g->boots[i].mono_ms || (i > 0 && hello->mono_ms == g->boots[i].mono_ms);
+}
+
+/* The boots with hello's in front, as they are stored. */
+static void put_boots(const struct gate *g, const struct hello *hello, struct buf *out)
+{
+    size_t known = boot_index(g, hello->boot);
+    struct gate_boot all[GATE_BOOTS_MAX + 1] = {{.mono_ms = hello->mono_ms}};
+    size_t count = knows_boot(hello) ? 1 : 0;
+    memcpy(all[0].boot, hello->boot, sizeof all[0].boot);
+    for (size_t i = 0; i < g->boot_count; i++) {
+        if (i != known) {
+            all[count++] = g->boots[i];
+        }
+    }
+    for (size_t i = 0; i < count && i < GATE_BOOTS_MAX; i++) {
+        buf_put(out, bytes_of(all[i].boot, sizeof all[i].boot));
+        for (int shift = 56; shift >= 0; shift -= 8) {
+            buf_put_u8(out, (uint8_t)((uint64_t)all[i].mono_ms >> shift));
+        }
+    }
+}
+
 struct err gate_load(struct store *st, uint32_t number, struct gate *out)
 {
     static const char sql[] = "SELECT device, person, revoked_at IS NOT NULL, epoch,"
                               " epoch_pending, token, token_pending, verdict_last, verdict_seen,"
-                              " complete_ms, mask, family, wall_ms, mono_ms, boot, offset_ms"
-                              " FROM device_key WHERE number = ?1";
+                              " complete_ms, mask, family, wall_ms, mono_ms, boot, offset_ms,"
+                              " boots FROM device_key WHERE number = ?1";
     struct stmt q;
     struct err err = db_use(st->db, sql, &q);
     if (err.code != ERR_OK) {
@@ -30,6 +91,7 @@ struct err gate_load(struct store *st, uint32_t number, struct gate *out)
     out->exchange.clocks = (struct clocks){.wall_ms = col_int(&q, 12), .mono_ms = col_int(&q, 13)};
     out->exchange.known = col_id(&q, 14, out->exchange.clocks.boot); /* NULL: none yet */
     out->exchange.offset_ms = col_int(&q, 15);
+    read_boots(col_bytes(&q, 16), out);
     stmt_reset(&q);
     return good ? err_ok() : err_make(ERR_CORRUPT, 0, "gate_load");
 }
@@ -184,8 +246,8 @@ struct err gate_save(struct store *st, const struct gate *g, const struct hello 
         "UPDATE device_key SET epoch = ?2, epoch_pending = ?3, token = ?4, token_pending = ?5,"
         " verdict_last = ?6, verdict_seen = ?7, hello_ms = ?8, complete_ms = ?9, offset_ms = ?10,"
         " mask = ?11, catalogue = ?12, wall_ms = ?13, mono_ms = ?14, boot = ?15,"
-        " jump_ms = iif(?16 <> 0, ?16, jump_ms), jumped_at = iif(?16 <> 0, ?8, jumped_at)"
-        " WHERE number = ?1";
+        " jump_ms = iif(?16 <> 0, ?16, jump_ms), jumped_at = iif(?16 <> 0, ?8, jumped_at),"
+        " boots = ?17 WHERE number = ?1";
     struct stmt q;
     struct err err = db_use(st->db, sql, &q);
     if (err.code != ERR_OK) {
@@ -208,5 +270,11 @@ struct err gate_save(struct store *st, const struct gate *g, const struct hello 
     bind_int(&q, 11, mask);
     bind_int(&q, 12, hello->catalogue);
     bind_clocks(&q, g, hello, offset_ms);
-    return db_step_done(&q, "gate_save");
+    struct buf boots;
+    buf_init(&boots, GATE_BOOTS_MAX * BOOT_BYTES);
+    put_boots(g, hello, &boots);
+    bind_blob(&q, 17, buf_bytes(&boots));
+    err = boots.bad ? err_make(ERR_NOMEM, 0, "gate_save") : db_step_done(&q, "gate_save");
+    buf_release(&boots);
+    return err;
 }

@@ -17,6 +17,13 @@
 #include "common/changelog/clockwatch.h"
 #include "common/changelog/store_internal.h"
 
+/* A start of the device's machine, and the latest moment in it that a hello told. */
+struct gate_boot {
+    uint8_t boot[16];
+    int64_t mono_ms;
+};
+#define GATE_BOOTS_MAX 4
+
 struct gate { /* a row of device_key */
     uint32_t number;
     uint32_t family; /* 0: it never enrolled again, and no other did in its place */
@@ -32,10 +39,15 @@ struct gate { /* a row of device_key */
     int64_t complete_ms;
     unsigned mask;                  /* roles in force at the last answer */
     struct clock_exchange exchange; /* the last one */
+    size_t boot_count;
+    struct gate_boot boots[GATE_BOOTS_MAX]; /* latest first */
 };
 
 /* ERR_NOT_FOUND: no such device. */
 MUST_USE struct err gate_load(struct store *st, uint32_t number, struct gate *out);
+/* Whether the hello was written before one that was heard already: a copy of a request that the
+ * network kept back. Its old token would pass for that of an older copy of the file. */
+bool gate_is_late(const struct gate *g, const struct hello *hello);
 /* Decides by version, timeline, epoch and token; closes and opens epochs. */
 MUST_USE struct err gate_check(struct store *st, struct gate *g, const struct hello *hello,
                                enum answer_status *out);

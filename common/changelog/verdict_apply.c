@@ -145,8 +145,8 @@ static struct err put_inbox(struct judging *j, const char *kind)
 
 /* ---- accepted, merged ---- */
 
-/* What lay below the transaction's columns is settled by its verdict, unless a later edit still
- * covers them. */
+/* What lay below the transaction's columns is settled by its verdict: what it wrote stands, and is
+ * what a later edit that still covers them has destroyed, or the verdict's row brings what won. */
 static struct err settle_below(struct judging *j, const struct outbox_entry *e)
 {
     struct replica *r = j->a->r;
@@ -161,9 +161,7 @@ static struct err settle_below(struct judging *j, const struct outbox_entry *e)
     for (size_t i = 0; i < t->column_count && err.code == ERR_OK; i++) {
         uint8_t c = t->columns[i].number;
         bool mine = e->op != CHANGE_UPDATE || (e->cols >> c & 1) != 0;
-        if (mine && !outbox_changed_after(r, e->table, e->id, e->tx, c)) {
-            err = under_drop(r->db, e->table, e->id, c);
-        }
+        err = mine ? under_drop(r->db, e->table, e->id, c) : err;
     }
     return err;
 }

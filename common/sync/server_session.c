@@ -240,6 +240,10 @@ static struct err judge_hello(struct server_session *s, struct store *st)
         fault(s, 401, "signature", 0);
         return err;
     }
+    if (err.code == ERR_OK && gate_is_late(&g, &s->request.hello)) {
+        fault(s, 503, "busy", RETRY_S);
+        return err;
+    }
     if (err.code == ERR_OK) {
         err = permit_load(st, g.person, &s->arena, &s->permit);
     }

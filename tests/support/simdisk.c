@@ -75,9 +75,10 @@ static void reserve(struct simfile *f, size_t size)
 
 static void mark(struct simfile *f, size_t from, size_t to)
 {
-    for (size_t s = from / SECTOR; s * SECTOR < to; s++) {
-        f->dirty[s] = 1;
-    }
+    size_t first = from / SECTOR, end = (to + SECTOR - 1) / SECTOR;
+    memset(f->dirty + first, 1, end - first);
+    f->dirty_from = f->unsynced && f->dirty_from < first ? f->dirty_from : first;
+    f->dirty_end = f->unsynced && f->dirty_end > end ? f->dirty_end : end;
     f->unsynced = true;
 }
 
@@ -96,6 +97,9 @@ void simfile_truncate(struct simfile *f, size_t size)
         mark(f, size, f->size);
         f->size = size;
     }
+    if (!f->unsynced) { /* the size alone */
+        f->dirty_from = f->dirty_end = 0;
+    }
     f->unsynced = true;
 }
 
@@ -107,7 +111,7 @@ static void bring_out(struct simfile *f, size_t sector)
 /* `whole`: all of it. Else chance says of each sector; what stays behind counts as clean. */
 void simfile_sync(struct simdisk *d, struct simfile *f, bool whole)
 {
-    for (size_t s = 0; f->unsynced && s < f->room / SECTOR; s++) {
+    for (size_t s = f->dirty_from; f->unsynced && s < f->dirty_end; s++) {
         if (f->dirty[s] != 0 && (whole || d->chance(d->context, 2) == 0)) {
             bring_out(f, s);
         } else if (f->dirty[s] != 0) {
@@ -124,7 +128,7 @@ static void cut_power(struct simdisk *d, struct simfile *f)
 {
     if (f->unsynced) {
         bool grew = d->chance(d->context, 2) == 0;
-        for (size_t s = 0; s < f->room / SECTOR; s++) {
+        for (size_t s = f->dirty_from; s < f->dirty_end; s++) {
             if (f->dirty[s] != 0 && d->chance(d->context, 2) == 0) {
                 bring_out(f, s);
             } else if (f->dirty[s] != 0) {

@@ -25,6 +25,9 @@ struct simdisk *simdisk_new(const char *name, simdisk_chance chance, void *conte
 void simdisk_free(struct simdisk *d); /* after all its databases were closed */
 const char *simdisk_name(const struct simdisk *d);
 
+/* Tells SQLite that there is one thread in the process; before anything else is asked of it. */
+void simdisk_one_thread(void);
+
 /* ---- what goes wrong ---- */
 
 #define SIMDISK_READ     1u

@@ -20,6 +20,7 @@ struct simfile {
     size_t room;
     size_t size, durable_size;
     bool unsynced;
+    size_t dirty_from, dirty_end; /* sectors; while `unsynced` */
     int opened;
     bool vanishes; /* with its last handle */
     /* locks of the database file */

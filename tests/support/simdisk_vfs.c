@@ -417,6 +417,13 @@ static int on_last_error(sqlite3_vfs *vfs, int size, char *out)
     return 0;
 }
 
+void simdisk_one_thread(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    (void)sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 256, 1000);
+}
+
 void simdisk_register(struct simdisk *d)
 {
     d->vfs = (sqlite3_vfs){.iVersion = 1,

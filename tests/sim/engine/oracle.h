@@ -1,0 +1,167 @@
+/* What must come of everything, reckoned a second time: the rules of sync in plain code over
+ * arrays, without SQL and without the product's merge, fed with the transactions in the order in
+ * which the server judged them. It takes from the product the catalogue (what the columns are) and
+ * the numbers that rows were given, after checking that they rise. */
+#ifndef TESTS_SIM_ENGINE_ORACLE_H
+#define TESTS_SIM_ENGINE_ORACLE_H
+
+#include "common/catalogue/catalogue.h"
+#include "common/db/db.h"
+
+#define ORACLE_ROWS_MAX    4096
+#define ORACLE_LIST_MAX    8192
+#define ORACLE_PLACES_MAX  12
+#define ORACLE_SCOPES_MAX  32
+#define ORACLE_AUTHORS_MAX 64
+
+struct oracle_version {
+    int64_t seq, at_ms;
+    uint32_t author, epoch;
+    uint64_t device_seq;
+};
+
+/* Where a row was from some commit on. */
+struct oracle_place {
+    int64_t commit;
+    struct scope_id scope;
+    int64_t deleted_at;
+    int64_t seq;
+};
+
+struct oracle_row {
+    const struct table *table;
+    uint8_t id[16];
+    struct scope_id scope;
+    int64_t seq, entered, deleted_at;
+    struct value *values; /* by column number */
+    struct oracle_version *versions;
+    size_t place_count; /* the newest last; the oldest are forgotten */
+    struct oracle_place places[ORACLE_PLACES_MAX];
+};
+
+struct oracle_departure {
+    struct scope_id scope;
+    int64_t seq, at_ms;
+    uint8_t id[16];
+};
+
+struct oracle_kept { /* a value that lost */
+    uint8_t id[16];
+    uint16_t table;
+    uint8_t column;
+    struct value value;
+};
+
+struct oracle_judged {
+    uint32_t device, epoch;
+    uint64_t device_seq;
+    uint8_t identity[32];
+    uint8_t outcome;
+    int64_t effective_ms;
+};
+
+/* What a person may hold. */
+struct oracle_rights {
+    unsigned role; /* 0: nobody any more */
+    uint8_t person[16];
+    size_t count;
+    struct scope_id scopes[ORACLE_SCOPES_MAX];
+    size_t below_count;
+    uint8_t below[8][16];
+};
+
+struct oracle {
+    struct arena arena;
+    int64_t commit; /* counts what was fed */
+    size_t row_count;
+    struct oracle_row *rows[ORACLE_ROWS_MAX];
+    uint16_t buckets[4096]; /* index + 1 of the last row of the bucket; open addressing */
+    size_t departure_count;
+    struct oracle_departure departures[ORACLE_LIST_MAX];
+    size_t kept_count;
+    struct oracle_kept kept[ORACLE_LIST_MAX];
+    size_t judged_count;
+    struct oracle_judged judged[ORACLE_LIST_MAX];
+    size_t head_count;
+    struct {
+        struct scope_id scope;
+        int64_t seq;
+    } heads[ORACLE_SCOPES_MAX];
+    uint8_t company[16];
+    uint8_t authors[ORACLE_AUTHORS_MAX][16]; /* device ids by small number; 0: the server */
+};
+
+void oracle_init(struct oracle *o);
+void oracle_release(struct oracle *o);
+/* Takes a store's rows for granted: where a run begins. */
+void oracle_load(struct oracle *o, struct db *db);
+
+struct oracle_row *oracle_find(const struct oracle *o, uint16_t table, const uint8_t id[16]);
+void oracle_rights(const struct oracle *o, const uint8_t person[16], struct oracle_rights *out);
+bool rights_hold(const struct oracle_rights *r, const struct scope_id *scope);
+bool scope_equal(const struct scope_id *a, const struct scope_id *b);
+/* Where the row was when the store had seen `commit` commits; NULL: not there yet, or forgotten. */
+const struct oracle_place *oracle_place_at(const struct oracle_row *row, int64_t commit);
+int64_t oracle_head(const struct oracle *o, const struct scope_id *scope);
+
+/* ---- feeding ---- */
+
+struct oracle_push { /* a transaction as the server got it */
+    const struct transaction *tx;
+    uint32_t device, epoch;
+    uint64_t device_seq;
+    uint8_t device_id[16], person[16];
+    uint8_t identity[32];
+    size_t rest_count;
+    const uint64_t *rests_on;
+    int64_t effective_ms;
+    int64_t received_ms;
+    size_t done_count; /* cursors of its hello */
+    const struct cursor *dones;
+};
+
+struct oracle_number { /* what a row was given, in the change log's order */
+    struct scope_id scope;
+    int64_t seq;
+    uint16_t table;
+    uint8_t id[16];
+    bool fresh;
+    int64_t left_seq; /* of the departure that it left behind; 0: none */
+    struct scope_id left;
+};
+
+struct oracle_verdict {
+    enum outcome outcome;
+    char code[32];
+    size_t losers; /* values that must be kept */
+    bool open;     /* refused or not: the oracle doesn't know (prices, totals) */
+};
+
+/* Judges, and lays the changes over the rows where they stand. `numbers` are those of the log. A
+ * broken rule of numbers is told in `*broken`, a literal. */
+void oracle_judge(struct oracle *o, const struct oracle_push *push, enum outcome logged,
+                  const struct oracle_number *numbers, size_t count, struct oracle_verdict *out,
+                  const char **broken);
+
+enum oracle_op {
+    ORACLE_PUT,
+    ORACLE_DELETE,
+    ORACLE_MOVE,
+    ORACLE_OTHER /* enrolment, revocation: only numbers are looked at */
+};
+struct oracle_write { /* by the server itself */
+    enum oracle_op op;
+    uint16_t table;
+    uint8_t id[16];
+    size_t cell_count;
+    struct cell cells[8];
+    uint8_t book[16]; /* MOVE */
+    int64_t at_ms;
+};
+void oracle_write(struct oracle *o, const struct oracle_write *w,
+                  const struct oracle_number *numbers, size_t count, const char **broken);
+
+/* A device that writes does so as an author with an id: ties fall by it. */
+void oracle_author(struct oracle *o, uint32_t number, const uint8_t device[16]);
+
+#endif

@@ -1,0 +1,307 @@
+/* The simulator: a small firm with its server and devices in one process, where time, network,
+ * disks, clocks and people are made up from one tape of choices, and everything else is the
+ * product: sessions, judging, SQLite, the bytes of the protocol.
+ *
+ *     boot ─► chaos ─► heal ─► liveness ─► resume ─► audit
+ *
+ * Time stands still until the next event: a request arrives, a group is committed, a piece of an
+ * answer is read or delivered, a machine comes up, somebody works. Between any two of them anything
+ * may break. The first broken invariant ends the run. One thread. */
+#ifndef TESTS_SIM_ENGINE_SIM_H
+#define TESTS_SIM_ENGINE_SIM_H
+
+#include "common/changelog/replica.h"
+#include "common/changelog/store.h"
+#include "common/sync/client_session.h"
+#include "common/sync/server_session.h"
+#include "protocol/codec.h"
+#include "tests/sim/engine/oracle.h"
+#include "tests/sim/engine/tape.h"
+#include "tests/support/fake_host.h"
+#include "tests/support/simdisk.h"
+
+#define SIM_DEVICES     4
+#define SIM_LOST_DEVICE 1 /* Ann's tablet may be revoked */
+#define SIM_PEOPLE      3
+#define SIM_PRODUCTS    2
+#define SIM_CUSTOMERS   3 /* that the firm begins with */
+#define SIM_CONNS       10
+#define SIM_EVENTS      160
+#define SIM_READERS     2
+#define SIM_GROUP_MAX   8
+#define SIM_SAVED_MAX   1024
+#define SIM_PUSHES_MAX  2048
+#define SIM_ROWS_MAX    512
+#define SIM_SCOPES_MAX  ORACLE_SCOPES_MAX
+#define SIM_YEAR_MS     INT64_C(31557600000)
+#define SIM_STORE_PATH  "store.db"
+#define SIM_DEVICE_PATH "replica.db"
+
+enum invariant {
+    INV_NONE,
+#define INVARIANT(number, name, says) INV_##name = number,
+#include "tests/sim/engine/invariants.def"
+#undef INVARIANT
+    INVARIANT_END
+};
+const char *invariant_name(enum invariant i);
+const char *invariant_says(enum invariant i);
+
+enum sim_person { SIM_BOSS, SIM_ANN, SIM_BOB };
+enum sim_phase { PHASE_CHAOS, PHASE_HEAL, PHASE_RESUME, PHASE_AUDIT };
+
+/* The firm as every run finds it: founded, enrolled, synced once. Made once a process. */
+struct sim_firm {
+    int64_t now_ms;
+    struct simdisk_image *store;
+    struct simdisk_image *devices[SIM_DEVICES];
+    uint8_t people[SIM_PEOPLE][16], books[SIM_PEOPLE][16];
+    uint8_t price_list[16], products[SIM_PRODUCTS][16];
+    uint8_t customers[SIM_CUSTOMERS][16];
+};
+
+struct sim;
+
+struct sim_host { /* a machine's clocks and chance */
+    struct sim *sim;
+    int64_t wall_error_ms;
+    int64_t drift_ppm;
+    int64_t boot_ms; /* when it was started, in true time */
+    struct fake_host chance;
+};
+
+struct sim_saved { /* what a device said it saved; kept outside of it */
+    int device;
+    int64_t tx;
+    int serial; /* the text "w<serial>." stands in it; 0: none does */
+    bool judged, rolled_back;
+    enum outcome outcome; /* once judged */
+    int64_t true_ms, wall_error_ms, boot_ms;
+    uint8_t row[16];
+    const struct column *column;
+    int saw; /* serial of the text that it replaced; 0: something else */
+};
+
+struct sim_device {
+    struct sim *sim;
+    int index;
+    enum sim_person who;
+    struct sim_host host;
+    char name[24];
+    struct simdisk *disk;
+    struct db *db; /* NULL: the machine is off */
+    struct replica replica;
+    uint32_t number; /* as the server knows it */
+    uint8_t id[16];
+    int life; /* counts its starts */
+    struct client_session *session;
+    int conn;     /* of the request under way, -1: none */
+    int requests; /* of the sync under way */
+    bool sync_planned;
+    bool misled; /* a page was shown to this sync instead of an answer */
+    bool revoked, copied, was_rolled_back;
+    int64_t finished_ms; /* last sync that finished */
+    int64_t saved_count; /* transactions */
+    int64_t last_tx;     /* the newest of them */
+    struct simdisk_image *copy;
+    size_t copied_at; /* sim.saved_count then */
+    int64_t copied_count;
+};
+
+struct watch { /* reads along what is sent to a device */
+    struct unpacker *unpacker;
+    struct arena arena;
+    struct oracle_rights rights;
+    int64_t commit;
+    bool revoked;
+};
+
+enum conn_fault {
+    CONN_FINE,
+    CONN_LOST,      /* the request never arrives */
+    CONN_TRUNCATED, /* a part of it does */
+    CONN_TWICE,     /* it arrives again, later */
+    CONN_CUT,       /* the answer ends after `at` bytes */
+    CONN_STALLED,   /* the answer stops after `at` bytes; nobody is told */
+    CONN_PORTAL,    /* somebody else answers with a page */
+    CONN_BUSY,      /* 503 */
+    CONN_FAULTS
+};
+
+struct sim_conn {
+    bool used;
+    int device; /* -1: nobody waits for its answer */
+    int device_life;
+    int life; /* counts its uses: events of an old one are stale */
+    int server_life;
+    uint32_t number;
+    enum sim_person who;
+    enum conn_fault fault;
+    size_t at;
+    int64_t latency_ms;
+    struct buf request, answer;
+    size_t delivered;
+    bool answered; /* the answer is complete */
+    int status;    /* of a fault, 0: none */
+    struct fault http_fault;
+    bool queued, chunk_planned;
+    struct server_session *session;
+    int reader; /* -1: none yet */
+    struct watch watch;
+};
+
+enum event_kind {
+    EVENT_SYNC,    /* a device begins a sync */
+    EVENT_ARRIVES, /* a request is at the server */
+    EVENT_GROUP,   /* the writer takes what is queued */
+    EVENT_READ,    /* the next piece of an answer is made */
+    EVENT_CHUNK,   /* bytes reach the device */
+    EVENT_TIMEOUT, /* a device gives up on a connection */
+    EVENT_DEVICE_UP,
+    EVENT_SERVER_UP
+};
+
+struct event {
+    int64_t at_ms;
+    uint64_t order;
+    enum event_kind kind;
+    int who; /* device or connection */
+    int life;
+};
+
+struct sim_push { /* a transaction as a request brought it */
+    uint32_t device, epoch;
+    enum sim_person who;
+    uint64_t device_seq;
+    uint8_t identity[32];
+    int64_t received_ms, effective_ms, seen_ms;
+    size_t rest_count;
+    uint64_t rests_on[8];
+    size_t done_count;
+    const struct cursor *dones;
+};
+
+struct sim_server {
+    struct sim_host host;
+    struct simdisk *disk;
+    struct db *writer_db, *reader_dbs[SIM_READERS];
+    struct store writer, readers[SIM_READERS];
+    int reader_conns[SIM_READERS]; /* -1: free */
+    bool up, group_planned;
+    int life;
+    int64_t log_no; /* what the oracle was fed */
+};
+
+struct sim_counts {
+    int64_t events, syncs, crashes, power_cuts, disk_faults, transactions;
+    int64_t device_ms; /* simulated time, summed over devices */
+};
+
+struct sim {
+    const struct sim_firm *firm;
+    uint64_t seed;
+    struct tape tape;
+    enum sim_phase phase;
+    int64_t now_ms, began_ms;
+    uint64_t order;
+    size_t event_count;
+    struct event events[SIM_EVENTS];
+    struct sim_server server;
+    struct sim_device devices[SIM_DEVICES];
+    struct sim_conn conns[SIM_CONNS];
+    struct oracle oracle;
+    struct arena arena; /* pushes' lists */
+    bool write_pending; /* the server's own write whose commit isn't seen in the log yet */
+    struct oracle_write write;
+    size_t push_count;
+    struct sim_push pushes[SIM_PUSHES_MAX];
+    size_t saved_count;
+    struct sim_saved saved[SIM_SAVED_MAX];
+    int serial;
+    size_t row_count; /* rows that people know of and work on */
+    struct {
+        uint16_t table;
+        uint8_t id[16];
+    } rows[SIM_ROWS_MAX];
+    uint8_t helper[16];
+    struct sim_counts counts;
+    uint64_t hash;
+    bool tells; /* prints each step */
+    enum invariant broken;
+    char story[400];
+};
+
+/* ---- sim.c ---- */
+void firm_found(struct sim_firm *firm);
+void firm_release(struct sim_firm *firm);
+/* The firm as it is before the first event, over a tape that is ready. */
+void sim_boot(struct sim *s, const struct sim_firm *firm, uint64_t seed);
+/* A whole run over a tape that is ready; `s` is filled and must be released. */
+void sim_run(struct sim *s, const struct sim_firm *firm, uint64_t seed);
+void sim_release(struct sim *s);
+__attribute__((format(printf, 3, 4))) void sim_break(struct sim *s, enum invariant which,
+                                                     const char *format, ...);
+__attribute__((format(printf, 2, 3))) void sim_trace(struct sim *s, const char *format, ...);
+uint64_t sim_below(struct sim *s, uint64_t n);
+void sim_plan(struct sim *s, enum event_kind kind, int64_t in_ms, int who, int life);
+/* Runs what is due until then. */
+void sim_pass(struct sim *s, int64_t ms);
+
+/* ---- the server (server.c, feed.c) ---- */
+void server_start(struct sim *s);
+void server_stop(struct sim *s);
+void server_dies(struct sim *s, bool power, int64_t back_in_ms);
+/* After anything done to its disk: did the machine die of it? */
+bool server_is_gone(struct sim *s);
+void server_arrives(struct sim *s, int conn);
+void server_group(struct sim *s);
+void server_read(struct sim *s, int conn);
+void server_drop(struct sim *s, struct sim_conn *c);
+/* What the log holds beyond what the oracle knows goes to the oracle. */
+void feed_oracle(struct sim *s);
+void feed_pushes(struct sim *s, struct sim_conn *c);
+
+/* ---- devices and the wire (device.c, wire.c) ---- */
+void host_now(void *context, struct clocks *out);
+struct host host_of(struct sim_host *h);
+void device_open(struct sim_device *d);
+void device_close(struct sim_device *d);
+void device_dies(struct sim_device *d, bool power, int64_t back_in_ms);
+void device_failed(struct sim_device *d, struct err err);
+bool device_is_gone(struct sim_device *d);
+void device_sync_begin(struct sim_device *d);
+void device_sync_abort(struct sim_device *d);
+void wire_request(struct sim_device *d, struct bytes body);
+void wire_arrives(struct sim *s, int conn);
+void wire_chunk(struct sim *s, int conn);
+void wire_timeout(struct sim *s, int conn);
+void wire_drop(struct sim_conn *c);
+void wire_plan_chunk(struct sim *s, int conn);
+void device_ended(struct sim_device *d, int status, struct err err, const struct fault *fault);
+
+/* ---- what is sent (watch.c) ---- */
+void watch_begin(struct sim *s, struct sim_conn *c);
+void watch_bytes(struct sim *s, struct sim_conn *c, struct bytes packed);
+void watch_end(struct sim_conn *c);
+
+/* ---- people (operators.c) ---- */
+void operate(struct sim *s); /* anything that may happen */
+/* ---- a user's work (work.c) ---- */
+struct cell sim_text(uint8_t column, const char *text);
+struct cell sim_int(uint8_t column, int64_t i);
+struct cell sim_id(uint8_t column, const uint8_t id[16]);
+/* The serial number in a text like "w17."; 0: it is no such text. */
+int sim_serial(const struct value *v);
+void work_anything(struct sim_device *d);
+/* Transactions that its file holds beyond those counted. */
+void work_count(struct sim_device *d);
+
+/* ---- what must hold (audit.c) ---- */
+void audit_device_cursor(struct sim_device *d);
+void audit_device_saved(struct sim_device *d);
+void audit_device_content(struct sim_device *d);
+void audit_server_content(struct sim *s);
+void audit_all(struct sim *s);
+bool audit_is_quiet(struct sim *s, char *why, size_t size);
+
+#endif
