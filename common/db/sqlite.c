@@ -222,6 +222,24 @@ static int make_file(const char *path)
     return 0;
 }
 
+/* A process may have ended because a sync failed. The system then shows pages as written that it
+ * never brought to the disk and won't try again, and what is committed behind them in the WAL would
+ * go with them when power is cut. Written to the database anew, they are safe; where nobody has
+ * left anything behind, this does nothing. It waits for nobody. */
+static int settle_wal(struct db *db)
+{
+    int rc = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    switch (rc & 0xff) {
+    case SQLITE_BUSY: /* somebody else is at it */
+    case SQLITE_LOCKED:
+    case SQLITE_FULL: /* reading, and sending what is saved, must go on */
+    case SQLITE_READONLY:
+        return SQLITE_OK;
+    default: /* done, or a disk that fails again */
+        return rc;
+    }
+}
+
 static int open_handle(struct db *db, const char *path, const struct db_options *o)
 {
     int flags = SQLITE_OPEN_NOMUTEX;
@@ -242,6 +260,9 @@ static int open_handle(struct db *db, const char *path, const struct db_options 
     }
     if (rc == SQLITE_OK) {
         rc = configure(db, o);
+    }
+    if (rc == SQLITE_OK && o->mode != DB_READ) {
+        rc = settle_wal(db);
     }
     if (o->mode == DB_READ && o->vfs == NULL && db->handle != NULL &&
         code_of(rc, sqlite3_system_errno(db->handle)) == ERR_READONLY) {

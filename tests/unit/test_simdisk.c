@@ -151,6 +151,31 @@ static void a_failing_sync_is_told_and_forgets(void **state)
     }
 }
 
+/* What a failed sync left behind must not take down with it what is saved afterwards. */
+static void saved_after_a_failing_sync_stays(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct bench b;
+        begin(&b, seed);
+        const struct simdisk_fault fails = {
+            .operations = SIMDISK_SYNC, .after = (int64_t)(seed % 3), .effect = SIMDISK_EIO};
+        int64_t said = 0, tried = 6;
+        simdisk_arm(b.disk, &fails);
+        for (int i = 0; i < 3; i++) {
+            said += save(&b).code == ERR_OK;
+        }
+        come_back(&b, false); /* the program ends, and is started again */
+        for (int i = 0; i < 3; i++) {
+            said += save(&b).code == ERR_OK;
+        }
+        come_back(&b, true);
+        assert_true(is_sound(&b));
+        assert_in_range(saved(&b), said, tried);
+        end(&b);
+    }
+}
+
 static void a_full_disk_takes_nothing_and_recovers(void **state)
 {
     (void)state;
@@ -248,6 +273,7 @@ int main(void)
         cmocka_unit_test(what_was_not_synced_can_be_lost),
         cmocka_unit_test(a_dying_process_loses_no_write),
         cmocka_unit_test(a_failing_sync_is_told_and_forgets),
+        cmocka_unit_test(saved_after_a_failing_sync_stays),
         cmocka_unit_test(a_full_disk_takes_nothing_and_recovers),
         cmocka_unit_test(reading_goes_on_where_writing_may_not),
         cmocka_unit_test(rot_is_found),

@@ -26,7 +26,8 @@ static bool is_compared(const struct oracle_row *row, const struct column *c)
 {
     bool choice =
         c->number == COLUMN_kept_value_choice || c->number == COLUMN_kept_value_resolved_by;
-    return !is_filled(c) && (row->table->number != TABLE_kept_value || choice);
+    return !is_filled(c) && row->table->number != TABLE_proposal &&
+           (row->table->number != TABLE_kept_value || choice);
 }
 
 static void put_columns(struct buf *sql, const struct table *t)

@@ -65,6 +65,9 @@ void feed_pushes(struct sim *s, struct sim_conn *c)
             for (size_t i = 0; i < hello.cursor_count; i++) {
                 dones[i] = hello.cursors[i];
             }
+            c->mask = hello.mask;
+            c->cursors = dones;
+            c->cursor_count = hello.cursor_count;
             sim_trace(s, "hello of %u: epoch %u, verdict %" PRIu64 ", %zu cursors", c->number,
                       hello.epoch, hello.verdict_seen, hello.cursor_count);
         }
@@ -284,9 +287,38 @@ static void feed_device(struct sim *s, struct entry *e)
     s->counts.transactions++;
 }
 
+void feed_hellos(struct sim *s, const int *conns, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct sim_conn *c = &s->conns[conns[i]];
+        if (c->session != NULL && server_session_next(c->session) != SERVER_FAULT) {
+            oracle_hear(&s->oracle, c->number, s->firm->people[c->who], c->mask, c->cursors,
+                        c->cursor_count);
+        }
+    }
+}
+
+/* What a judgement leaves for people by itself. */
+static bool is_by_itself(const struct entry *e)
+{
+    bool all = e->number_count > 0;
+    for (size_t i = 0; i < e->number_count; i++) {
+        all = all && e->numbers[i].table == TABLE_proposal;
+    }
+    return all;
+}
+
 static void feed_server(struct sim *s, struct entry *e)
 {
     const char *broken = NULL;
+    if (is_by_itself(e)) {
+        const struct oracle_write other = {.op = ORACLE_OTHER};
+        oracle_write(&s->oracle, &other, e->numbers, e->number_count, &broken);
+        if (broken != NULL) {
+            sim_break(s, INV_NUMBERS, "%s", broken);
+        }
+        return;
+    }
     if (!s->write_pending) {
         sim_break(s, INV_ONCE, "the log has a write of the server's that nobody made");
         return;

@@ -13,6 +13,10 @@
 #define ORACLE_PLACES_MAX  12
 #define ORACLE_SCOPES_MAX  32
 #define ORACLE_AUTHORS_MAX 64
+#define ORACLE_LOSSES_MAX  64
+#define ORACLE_PEOPLE_MAX  8
+#define ORACLE_DONES_MAX   256
+#define ORACLE_LEFT_MS_MAX (INT64_C(14) * 24 * 3600 * 1000)
 
 struct oracle_version {
     int64_t seq, at_ms;
@@ -60,6 +64,14 @@ struct oracle_judged {
     int64_t effective_ms;
 };
 
+struct oracle_loss { /* of a scope, or (role not 0) of a role */
+    uint8_t person[16];
+    struct scope_id scope;
+    unsigned role;
+    int64_t at_ms;
+    uint64_t heard; /* bit n: device n has shown that it knows */
+};
+
 /* What a person may hold. */
 struct oracle_rights {
     unsigned role; /* 0: nobody any more */
@@ -82,6 +94,14 @@ struct oracle {
     struct oracle_kept kept[ORACLE_LIST_MAX];
     size_t judged_count;
     struct oracle_judged judged[ORACLE_LIST_MAX];
+    size_t loss_count;
+    struct oracle_loss losses[ORACLE_LOSSES_MAX];
+    size_t done_count;
+    struct {
+        uint32_t device;
+        struct scope_id scope;
+        int64_t done;
+    } dones[ORACLE_DONES_MAX]; /* the highest that a device ever showed */
     size_t head_count;
     struct {
         struct scope_id scope;
@@ -160,6 +180,10 @@ struct oracle_write { /* by the server itself */
 };
 void oracle_write(struct oracle *o, const struct oracle_write *w,
                   const struct oracle_number *numbers, size_t count, const char **broken);
+
+/* A hello that was taken: what the device knows by now. Before its transactions are judged. */
+void oracle_hear(struct oracle *o, uint32_t device, const uint8_t person[16], unsigned mask,
+                 const struct cursor *cursors, size_t count);
 
 /* A device that writes does so as an author with an id: ties fall by it. */
 void oracle_author(struct oracle *o, uint32_t number, const uint8_t device[16]);

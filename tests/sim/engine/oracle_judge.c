@@ -2,7 +2,6 @@
 #include "tests/sim/engine/oracle_internal.h"
 
 #define TRIAL_ROWS_MAX 64
-#define LEFT_MS_MAX    (INT64_C(14) * 24 * 3600 * 1000)
 #define MEMBERS_MAX    64
 
 struct trial_row {          /* a row as the transaction would leave it */
@@ -110,17 +109,9 @@ static bool left_unseen(const struct oracle_trial *t, const uint8_t id[16])
 {
     for (size_t i = 0; i < t->o->departure_count; i++) {
         const struct oracle_departure *d = &t->o->departures[i];
-        if (memcmp(d->id, id, 16) != 0 || !rights_hold(&t->rights, &d->scope) ||
-            d->at_ms <= t->push->received_ms - LEFT_MS_MAX) {
-            continue;
-        }
-        int64_t done = 0;
-        for (size_t k = 0; k < t->push->done_count; k++) {
-            if (scope_equal(&t->push->dones[k].scope, &d->scope)) {
-                done = t->push->dones[k].done;
-            }
-        }
-        if (done < d->seq) {
+        if (memcmp(d->id, id, 16) == 0 && rights_hold(&t->rights, &d->scope) &&
+            d->at_ms > t->push->received_ms - ORACLE_LEFT_MS_MAX &&
+            !oracle_heard(t->o, t->push, &d->scope, d->seq)) {
             return true;
         }
     }
@@ -737,7 +728,7 @@ void oracle_judge(struct oracle *o, const struct oracle_push *push, enum outcome
     }
     t->o = o;
     t->push = push;
-    oracle_rights(o, push->person, &t->rights);
+    oracle_rights_of_author(o, push, &t->rights);
     o->commit++;
     check_rests(t);
     for (size_t i = 0; i < push->tx->change_count && t->code == NULL; i++) {
@@ -822,6 +813,7 @@ static void move(struct oracle *o, const struct oracle_write *w,
     }
 }
 
+/* Rows that sync makes by itself: only their places and numbers are known. */
 static void renumber(struct oracle *o, const struct oracle_number *numbers, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -839,6 +831,13 @@ static void renumber(struct oracle *o, const struct oracle_number *numbers, size
 void oracle_write(struct oracle *o, const struct oracle_write *w,
                   const struct oracle_number *numbers, size_t count, const char **broken)
 {
+    struct oracle_rights before[ORACLE_PEOPLE_MAX];
+    size_t people = 0;
+    for (size_t i = 0; i < o->row_count && people < ORACLE_PEOPLE_MAX; i++) {
+        if (o->rows[i]->table->number == TABLE_person) {
+            oracle_rights(o, o->rows[i]->id, &before[people++]);
+        }
+    }
     o->commit++;
     *broken = check_numbers(o, numbers, count);
     if (*broken == NULL && w->op == ORACLE_MOVE) {
@@ -847,6 +846,9 @@ void oracle_write(struct oracle *o, const struct oracle_write *w,
         renumber(o, numbers, count);
     } else if (*broken == NULL) {
         put(o, w, numbers, count, broken);
+    }
+    for (size_t i = 0; i < people; i++) {
+        oracle_rights_lost(o, &before[i], w->at_ms);
     }
     raise_heads(o, numbers, count);
 }

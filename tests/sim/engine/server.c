@@ -248,6 +248,9 @@ static void retry_alone(struct sim *s, const int *taken, size_t count)
 {
     for (size_t i = 0; i < count && s->server.up; i++) {
         struct err err = run_group(s, &taken[i], 1);
+        if (err.code == ERR_OK) {
+            feed_hellos(s, &taken[i], 1);
+        }
         if (server_is_gone(s)) {
             return;
         }
@@ -265,6 +268,9 @@ void server_group(struct sim *s)
         return;
     }
     struct err err = run_group(s, taken, count);
+    if (err.code == ERR_OK) {
+        feed_hellos(s, taken, count);
+    }
     if (server_is_gone(s)) {
         return;
     }

@@ -145,6 +145,9 @@ struct sim_conn {
     int status;    /* of a fault, 0: none */
     struct fault http_fault;
     bool queued, chunk_planned;
+    unsigned mask; /* its hello's, with the cursors */
+    size_t cursor_count;
+    const struct cursor *cursors;
     struct server_session *session;
     int reader; /* -1: none yet */
     struct watch watch;
@@ -260,6 +263,8 @@ void server_drop(struct sim *s, struct sim_conn *c);
 /* What the log holds beyond what the oracle knows goes to the oracle. */
 void feed_oracle(struct sim *s);
 void feed_pushes(struct sim *s, struct sim_conn *c);
+/* A group was committed: its hellos were taken. */
+void feed_hellos(struct sim *s, const int *conns, size_t count);
 
 /* ---- devices and the wire (device.c, wire.c) ---- */
 void host_now(void *context, struct clocks *out);
