@@ -77,6 +77,21 @@ static void see_rows(struct sim *s, const struct sim_conn *c, const struct rows 
     }
 }
 
+/* A verdict tells of the row as it was judged, which may be some time ago. */
+static void see_judged_row(struct sim *s, const struct sim_conn *c, const struct verdict_row *v)
+{
+    const struct oracle_row *row = oracle_find(&s->oracle, v->table, v->id);
+    bool was_there = row == NULL || row->place_count == ORACLE_PLACES_MAX;
+    for (size_t i = 0; row != NULL && i < row->place_count; i++) {
+        was_there |= scope_equal(&row->places[i].scope, &v->scope);
+    }
+    if (!was_there) {
+        sim_break(s, INV_SCOPE,
+                  "a verdict tells device %u of a row of %s in a scope it never was in", c->number,
+                  row->table->name);
+    }
+}
+
 static void see_verdict(struct sim *s, const struct sim_conn *c, const struct verdict *v)
 {
     sim_trace(s, " verdict %" PRIu64 " on %u/%" PRIu64 ": %d", v->number, v->epoch, v->device_seq,
@@ -84,7 +99,7 @@ static void see_verdict(struct sim *s, const struct sim_conn *c, const struct ve
     for (size_t i = 0; i < v->row_count; i++) {
         const struct verdict_row *row = &v->rows[i];
         see_scope(s, c, &row->scope, "a verdict's row");
-        see_row(s, c, &row->scope, row->table, row->id, false);
+        see_judged_row(s, c, row);
         for (size_t k = 0; k < row->unseen_count; k++) {
             see_column(s, c, row->table, row->unseen[k].column, &row->unseen[k].value);
         }
