@@ -97,6 +97,7 @@ static void two_live_copies_enrol_again(void **state)
     device_sync(one);
     device_sync(one); /* has shown the last token: the other's is an old one */
     device_sync(two); /* taken for a restored file, it gets an epoch of its own */
+    world_pass(w, 1000);
     expect_reenrol(one);
     expect_reenrol(two);
     set_city(one, id, "one's");
