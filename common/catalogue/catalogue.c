@@ -170,7 +170,7 @@ struct bytes column_choice(const struct column *c, int rank, bool chinese)
 
 uint64_t table_visible(const struct table *t, unsigned mask, uint32_t version)
 {
-    uint64_t bits = 1;
+    uint64_t bits = t->since <= version;
     for (size_t i = 0; i < t->column_count; i++) {
         if ((t->columns[i].sees & mask) != 0 && t->columns[i].since <= version) {
             bits |= UINT64_C(1) << t->columns[i].number;

@@ -36,7 +36,7 @@ struct err replica_digest(struct replica *r, struct arena *arena, struct digest 
     }
     err = read_scopes(r, arena, &scopes, &count);
     if (err.code == ERR_OK) {
-        err = sums_digest(r->db, scopes, count, arena, out);
+        err = sums_digest(r->db, scopes, count, CATALOGUE_VERSION, arena, out);
     }
     return db_end(r->db, err);
 }

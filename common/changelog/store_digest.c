@@ -87,6 +87,22 @@ static struct err all_scopes(struct store *st, struct arena *arena, struct diges
     return err;
 }
 
+/* What the device said in its last hello. */
+static struct err catalogue_of(struct store *st, uint32_t device_number, uint32_t *out)
+{
+    struct stmt q;
+    struct err err = db_use(st->db, "SELECT catalogue FROM device_key WHERE number = ?1", &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, device_number);
+    if (db_step_row(&q) && col_int(&q, 0) > 0) {
+        *out = (uint32_t)col_int(&q, 0);
+    }
+    stmt_reset(&q);
+    return stmt_err(&q, "catalogue_of");
+}
+
 struct err store_digest(struct store *st, uint32_t device_number, struct arena *arena,
                         struct digest *out)
 {
@@ -100,5 +116,9 @@ struct err store_digest(struct store *st, uint32_t device_number, struct arena *
     if (count > 0) {
         qsort(scopes, count, sizeof *scopes, by_no);
     }
-    return sums_digest(st->db, scopes, count, arena, out);
+    uint32_t catalogue = CATALOGUE_VERSION;
+    if (device_number > 0) {
+        err = catalogue_of(st, device_number, &catalogue);
+    }
+    return err.code == ERR_OK ? sums_digest(st->db, scopes, count, catalogue, arena, out) : err;
 }

@@ -282,14 +282,17 @@ struct err sums_table(struct db *db, int64_t scope, uint16_t table, struct diges
 }
 
 struct err sums_digest(struct db *db, const struct digest_scope *scopes, size_t count,
-                       struct arena *arena, struct digest *out)
+                       uint32_t catalogue, struct arena *arena, struct digest *out)
 {
     struct digest_work w;
     struct err err = digest_begin(&w, NULL, scopes, count, arena);
     for (size_t i = 0; i < count && err.code == ERR_OK; i++) {
         for (size_t k = 0; k < catalogue_table_count() && err.code == ERR_OK; k++) {
-            err = sums_table(db, scopes[i].no, catalogue_table_at(k)->number,
-                             &w.sums[i * catalogue_table_count() + k]);
+            const struct table *t = catalogue_table_at(k);
+            if (t->since <= catalogue) {
+                err = sums_table(db, scopes[i].no, t->number,
+                                 &w.sums[i * catalogue_table_count() + k]);
+            }
         }
     }
     return err.code == ERR_OK ? digest_finish(&w, arena, out) : err;

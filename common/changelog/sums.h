@@ -56,9 +56,10 @@ MUST_USE struct err sums_part(struct db *db, int64_t scope, uint16_t table,
 /* All buckets of a part together. */
 MUST_USE struct err sums_table(struct db *db, int64_t scope, uint16_t table,
                                struct digest_sum *out);
-/* What a digest message says of these scopes (sorted by rising `no`), as digest_finish. */
+/* What a digest message says of these scopes (sorted by rising `no`), as digest_finish. Tables that
+ * `catalogue` doesn't know are left out, as a device of that version doesn't hold them. */
 MUST_USE struct err sums_digest(struct db *db, const struct digest_scope *scopes, size_t count,
-                                struct arena *arena, struct digest *out);
+                                uint32_t catalogue, struct arena *arena, struct digest *out);
 
 /* ---- making them ---- */
 
