@@ -79,6 +79,10 @@ int refuse_err(struct err err, const struct complaint *why, const char *what, co
         complaint_print(why, chinese, &text);
     } else {
         buf_put_text(&text, err_text(err.code, chinese));
+        if (err.code == ERR_VERSION) {
+            buf_put_text(&text, chinese ? "；请安装该版本，数据未作更改"
+                                        : ": install that version; nothing was changed");
+        }
         if (err.code != ERR_NOT_FOUND && err.code != ERR_EXISTS) {
             buf_printf(&text, " [%s %d %s]", err_name(err.code), err.cause,
                        err.where == NULL ? "" : err.where);

@@ -160,10 +160,11 @@ static void put_rows(struct db *db, const struct table *t, uint32_t catalogue, s
     struct buf sql;
     struct stmt st;
     buf_init(&sql, 65536);
-    buf_printf(&sql,
-               "SELECT %s || ' ' || (SELECT kind || hex(id) FROM scope WHERE no = _scope)"
-               " || ' ' || coalesce(_seq, '-') || ' ' || quote(_deleted_at)",
-               t->number == TABLE_kept_value ? "'*'" : "hex(t.id)");
+    buf_printf(
+        &sql,
+        "SELECT %s || ' ' || coalesce((SELECT kind || hex(id) FROM scope WHERE no = _scope), '-')"
+        " || ' ' || coalesce(_seq, '-') || ' ' || quote(_deleted_at)",
+        t->number == TABLE_kept_value ? "'*'" : "hex(t.id)");
     for (size_t i = 0; i < t->column_count; i++) {
         if (t->columns[i].since <= catalogue) {
             buf_printf(&sql, " || ' ' || quote(%s)", t->columns[i].name);
@@ -195,7 +196,8 @@ void conversation_work(struct db *db, struct buf *out)
         "SELECT 'waiting ' || count(*) FROM outbox",
         "SELECT 'sent ' || device_seq || ' state ' || state || ' ' || hex(identity) FROM sent"
         " ORDER BY device_seq",
-        "SELECT 'inbox ' || kind || ' ' || coalesce(code, '') FROM inbox WHERE done IS NULL"
+        "SELECT 'inbox ' || kind || ' ' || coalesce(nullif(code, ''), '-') FROM inbox WHERE done "
+        "IS NULL"
         " ORDER BY id",
         "SELECT 'cursor ' || s.kind || hex(s.id) || ' ' || c.done || ' ' || c.pos || ' ' || c.goal"
         " FROM cursor c JOIN scope s ON s.no = c.scope WHERE s.held = 1 ORDER BY 1",
