@@ -5,8 +5,7 @@
 
 uint64_t sight_before(const struct hello *hello, const struct table *t)
 {
-    bool newer = hello->cursors_under > hello->catalogue; /* what it can't know isn't taken away */
-    return table_visible(t, hello->mask, newer ? hello->catalogue : hello->cursors_under);
+    return table_visible(t, hello->mask, hello->cursors_under);
 }
 
 uint64_t sight_now(const struct permit *permit, const struct hello *hello, const struct table *t)

@@ -225,6 +225,9 @@ static void complete_hello(struct hello *hello, const struct gate *g)
         hello->mask = g->mask;
         hello->cursors_under = hello->catalogue;
     }
+    if (hello->cursors_under > hello->catalogue) { /* what it can't know isn't taken away */
+        hello->cursors_under = hello->catalogue;
+    }
 }
 
 static struct err judge_hello(struct server_session *s, struct store *st)
