@@ -96,6 +96,8 @@ struct cursor {
     int64_t done;
     int64_t pos;
     int64_t goal;
+    int64_t head_no;  /* protocol 2: the scope's last entry in the server's change log, */
+    uint8_t head[16]; /* and the first bytes of its hash; 0: not said */
 };
 
 struct timeline {

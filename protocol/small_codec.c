@@ -13,7 +13,7 @@ static void take_timeline(struct list_reader *l, struct timeline *out)
     list_take_id(l, out->id);
 }
 
-/* ---- cursors: [scope, done, pos - done, goal] ---- */
+/* ---- cursors: [scope, done, pos - done, goal, head_no, head] ---- */
 
 void cursor_put(struct list_writer *l, const struct cursor *cursor)
 {
@@ -21,6 +21,8 @@ void cursor_put(struct list_writer *l, const struct cursor *cursor)
     list_put_int(l, cursor->done);
     list_put_int(l, cursor->pos > cursor->done ? cursor->pos - cursor->done : 0);
     list_put_int(l, cursor->goal);
+    list_put_int(l, cursor->head_no);
+    list_put_id(l, cursor->head);
 }
 
 void cursor_take(struct list_reader *l, struct cursor *out)
@@ -29,6 +31,8 @@ void cursor_take(struct list_reader *l, struct cursor *out)
     out->done = (int64_t)list_take_uint(l, INT64_MAX);
     out->pos = out->done + (int64_t)list_take_uint(l, (uint64_t)(INT64_MAX - out->done));
     out->goal = (int64_t)list_take_uint(l, INT64_MAX);
+    out->head_no = (int64_t)list_take_uint(l, INT64_MAX);
+    list_take_id(l, out->head);
 }
 
 static void put_cursors(struct list_writer *l, const struct cursor *cursors, size_t count)

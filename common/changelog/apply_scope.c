@@ -155,8 +155,14 @@ struct err apply_refetch(struct apply *a, int64_t scope)
 
 struct err apply_checkpoint(struct apply *a, const struct cursor *cursor)
 {
-    static const char sql[] = "INSERT INTO cursor (scope, done, pos, goal) VALUES (?1, ?2, ?3, ?4)"
-                              " ON CONFLICT (scope) DO UPDATE SET done = ?2, pos = ?3, goal = ?4";
+    static const char sql[] =
+        "INSERT INTO cursor (scope, done, pos, goal, head_no, head, head_timeline)"
+        " VALUES (?1, ?2, ?3, ?4, coalesce(?5, 0), ?6,"
+        " (SELECT timeline FROM device_state))"
+        " ON CONFLICT (scope) DO UPDATE SET done = ?2, pos = ?3, goal = ?4,"
+        " head_no = coalesce(?5, head_no), head = coalesce(?6, head),"
+        " head_timeline = iif(?5 IS NULL, head_timeline,"
+        " excluded.head_timeline)";
     struct stmt st;
     int64_t no = 0;
     struct err err = apply_held_scope(a, &cursor->scope, &no);
@@ -171,6 +177,10 @@ struct err apply_checkpoint(struct apply *a, const struct cursor *cursor)
     bind_int(&st, 2, anew ? 0 : cursor->done);
     bind_int(&st, 3, anew ? 0 : cursor->pos);
     bind_int(&st, 4, anew ? 0 : cursor->goal);
+    if (cursor->head_no != 0) {
+        bind_int(&st, 5, cursor->head_no);
+        bind_id(&st, 6, cursor->head);
+    }
     return db_step_done(&st, "apply_checkpoint");
 }
 

@@ -380,6 +380,21 @@ static struct err step_fill(struct download *d, struct pass *p, struct packer *p
     return err.code == ERR_OK ? pack_checkpoint(packer, &p->cursor, out) : err;
 }
 
+/* Where the change log's chain of the scope stands: the device keeps it, out of reach of whoever
+ * would change the log. Not every entry raises the scope's number; the next pass brings it. */
+static struct err tell_head(struct download *d, struct pass *p)
+{
+    struct scope_id id;
+    struct chain_head head;
+    struct err err = d->params->hello->protocol < 2 ? err_make(ERR_NOT_FOUND, 0, "tell_head")
+                                                    : scope_head(d->st, p->no, &id, &head);
+    if (err.code == ERR_OK && head.index != 0) {
+        p->cursor.head_no = head.no;
+        memcpy(p->cursor.head, head.hash, sizeof p->cursor.head);
+    }
+    return err.code == ERR_NOT_FOUND ? err_ok() : err;
+}
+
 static struct err step_pass(struct download *d, struct packer *packer, struct buf *out)
 {
     struct pass *p = &d->passes.at[d->pass_at];
@@ -405,6 +420,9 @@ static struct err step_pass(struct download *d, struct packer *packer, struct bu
         p->cursor.goal = 0;
         d->pass_at++;
         d->state = PASS_FRESH;
+        if (err.code == ERR_OK) {
+            err = tell_head(d, p);
+        }
     }
     return err.code == ERR_OK ? pack_checkpoint(packer, &p->cursor, out) : err;
 }

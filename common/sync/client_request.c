@@ -9,6 +9,7 @@
 
 #define REQUEST_ARENA_MAX (8 * TX_BYTES_MAX)
 #define BATCH_BYTES       ((size_t)512 * 1024) /* of row form, in one message */
+#define HEADS_EACH_MS     (INT64_C(20) * 3600 * 1000)
 #define OLD_SERVER_MS     INT64_C(86400000)
 #define ROOM_LEFT_OVER    ((size_t)16 * 1024) /* below it no further batch is begun */
 
@@ -47,9 +48,22 @@ static struct err freeze(struct client_request *q)
     return err;
 }
 
+/* What the server's change log came to is shown to it once a day: enough to notice one that was cut
+ * or replaced, little enough to pay for. */
+static struct err choose_heads(struct client_request *q, const struct hello *hello)
+{
+    int64_t shown_at = 0;
+    struct err err = db_one_int(q->r->db, "SELECT heads_at FROM device_state", &shown_at);
+    int64_t age_ms = replica_now_ms(q->r) - shown_at;
+    q->shows_heads = hello->protocol >= 2 && (age_ms < 0 || age_ms >= HEADS_EACH_MS);
+    return err;
+}
+
 static struct err read_cursors(struct client_request *q, struct hello *hello)
 {
-    static const char sql[] = "SELECT s.kind, s.id, c.done, c.pos, c.goal FROM scope s"
+    static const char sql[] = "SELECT s.kind, s.id, c.done, c.pos, c.goal, c.head_no,"
+                              " iif(c.head_timeline = d.timeline, c.head, NULL)"
+                              " FROM device_state d CROSS JOIN scope s"
                               " JOIN cursor c ON c.scope = s.no WHERE s.held = 1 ORDER BY s.no";
     struct stmt st;
     hello->cursors = arena_array(&q->arena, SCOPES_MAX, sizeof *hello->cursors);
@@ -67,6 +81,9 @@ static struct err read_cursors(struct client_request *q, struct hello *hello)
                              .pos = col_int(&st, 3),
                              .goal = col_int(&st, 4)};
         (void)col_id(&st, 1, c->scope.id);
+        if (q->shows_heads && col_id(&st, 6, c->head)) {
+            c->head_no = col_int(&st, 5);
+        }
     }
     stmt_reset(&st);
     return stmt_err(&st, "client_request");
@@ -125,6 +142,9 @@ static struct err make_hello(struct client_request *q, struct hello *hello)
     }
     q->epoch = hello->epoch;
     q->timeline = hello->timeline;
+    if (err.code == ERR_OK) {
+        err = choose_heads(q, hello);
+    }
     return err.code == ERR_OK ? read_cursors(q, hello) : err;
 }
 

@@ -332,7 +332,7 @@ static struct err store_answer(struct client_session *s)
                               " offset_ms = ?4, seen_ms = ?5, clock = ?6, wall_ms = ?7,"
                               " mono_ms = ?8, boot = ?9, jump_ms = ?10, jumped_at = ?11,"
                               " courier_key = coalesce(?12, courier_key), server_protocol = ?13,"
-                              " server_catalogue = ?14";
+                              " server_catalogue = ?14, heads_at = coalesce(?15, heads_at)";
     struct stmt st;
     struct err err = s->answered ? db_use(s->r->db, sql, &st) : err_ok();
     if (err.code != ERR_OK || !s->answered) {
@@ -346,6 +346,9 @@ static struct err store_answer(struct client_session *s)
     bind_int(&st, 6, (int64_t)s->r->clock);
     bind_int(&st, 13, is_still_older(s) ? s->answer.protocol : 0);
     bind_int(&st, 14, s->answer.catalogue);
+    if (s->request.shows_heads) {
+        bind_int(&st, 15, s->answer.server_ms);
+    }
     bind_exchange(&st, s);
     err = db_step_done(&st, "client_session");
     return err.code == ERR_OK ? sight_take(s->r, s->answer.mask) : err;

@@ -7,6 +7,7 @@
  * Everything that must be written happens in JUDGE, on the writer: readers only read. */
 #include "common/sync/server_session.h"
 
+#include "common/changelog/chain_heads.h"
 #include "common/changelog/download.h"
 #include "common/changelog/gate.h"
 #include "common/changelog/judge.h"
@@ -141,6 +142,29 @@ static struct err judge_all(struct server_session *s, struct judge *j, bool *par
     return err;
 }
 
+/* Heads of the change log that the device was once told. One that isn't known: the log was cut or
+ * replaced behind our back. That is for the administrator; the device's work is judged as ever. */
+static struct err look_at_heads(struct server_session *s, struct store *st)
+{
+    const struct hello *hello = &s->request.hello;
+    struct err err = err_ok();
+    for (size_t i = 0; i < hello->cursor_count && err.code == ERR_OK; i++) {
+        struct chain_claim claim = {.scope = hello->cursors[i].scope,
+                                    .no = hello->cursors[i].head_no};
+        bool known = true;
+        bool fresh = false;
+        memcpy(claim.head, hello->cursors[i].head, sizeof claim.head);
+        if (claim.no != 0) {
+            err = chain_knows(st, &claim, &known);
+        }
+        if (err.code == ERR_OK && !known) {
+            err = chain_alarm(st, s->device, &claim, s->received_ms, &fresh);
+        }
+        s->tally.alarms += fresh;
+    }
+    return err;
+}
+
 static struct err judge_pushes(struct server_session *s, struct store *st, struct gate *g)
 {
     struct judge j = {
@@ -260,6 +284,9 @@ static struct err judge_hello(struct server_session *s, struct store *st)
     }
     if (err.code == ERR_OK && status == ANSWER_OK) {
         complete_hello(&s->request.hello, &g);
+        err = look_at_heads(s, st);
+    }
+    if (err.code == ERR_OK && status == ANSWER_OK) {
         err = judge_pushes(s, st, &g);
     }
     if (err.code == ERR_OK) {

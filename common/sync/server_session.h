@@ -38,6 +38,7 @@ size_t server_session_touched(const struct server_session *s, const struct scope
 struct server_tally {
     uint64_t outcomes[OUTCOME_REFUSED + 1];
     uint64_t rows;
+    uint64_t alarms; /* heads that the change log doesn't know, shown for the first time */
 };
 void server_session_tally(const struct server_session *s, struct server_tally *out);
 

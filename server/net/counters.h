@@ -37,6 +37,7 @@ struct counters {
     counter resets;                        /* streams that ended before their answer did */
     counter outcomes[OUTCOME_REFUSED + 1]; /* transactions judged, repeats included */
     counter rows_pulled;
+    counter chain_alarms; /* heads of the change log that devices hold and the log doesn't know */
     counter sessions, sessions_failed; /* sync requests judged, and lost with their group */
     counter pulled_bytes;              /* compressed bytes of sync answers */
     counter pushed_bytes;              /* compressed bytes of sync requests */

@@ -91,6 +91,8 @@ static void put_metrics(struct buf *b, struct metrics *m)
          count_get(&c->pushed_bytes)},
         {"sync_pulled_bytes_total", "counter", "Bodies of sync answers, compressed.",
          count_get(&c->pulled_bytes)},
+        {"chain_alarms_total", "counter", "Heads of the change log that devices hold and it lacks.",
+         count_get(&c->chain_alarms)},
         {"sync_rows_pulled_total", "counter", "Rows sent to devices.", count_get(&c->rows_pulled)},
         {"live_streams", "gauge", "Live streams now.", count_get(&c->live_streams)},
         {"hints_total", "counter", "Hints sent, keep-alives included.", count_get(&c->hints)},

@@ -142,6 +142,7 @@ static void count_judged(struct counters *c, const struct server_session *sessio
     struct server_tally tally;
     server_session_tally(session, &tally);
     count(&c->sessions);
+    count_more(&c->chain_alarms, tally.alarms);
     for (size_t i = 0; i < count_of(tally.outcomes); i++) {
         count_more(&c->outcomes[i], tally.outcomes[i]);
     }

@@ -44,7 +44,8 @@ function timeline (f) {
 function cursor (array, rule = 'cursor') {
   const f = fields(rule, array)
   const done = f.done ?? 0
-  return { scope: scope(f.scope), done, pos: done + (f.ahead ?? 0), goal: f.goal ?? 0 }
+  return { scope: scope(f.scope), done, pos: done + (f.ahead ?? 0), goal: f.goal ?? 0,
+    head_no: f.head_no ?? 0, head: id(f.head ?? []) }
 }
 
 // Columns of many things, turned into things. `nothing` is what each has where a column is missing.

@@ -8,7 +8,8 @@ static bool cursors_equal(const struct cursor *a, const struct cursor *b, size_t
 {
     for (size_t i = 0; i < count; i++) {
         if (!SAME_MEMORY(&a[i].scope, &b[i].scope) || a[i].done != b[i].done ||
-            a[i].pos != b[i].pos || a[i].goal != b[i].goal) {
+            a[i].pos != b[i].pos || a[i].goal != b[i].goal || a[i].head_no != b[i].head_no ||
+            memcmp(a[i].head, b[i].head, sizeof a[i].head) != 0) {
             return false;
         }
     }

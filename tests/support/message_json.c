@@ -134,6 +134,8 @@ static void cursor_fields(struct buf *out, const struct cursor *c)
     integer(out, "done", c->done);
     integer(out, "pos", c->pos);
     integer(out, "goal", c->goal);
+    integer(out, "head_no", c->head_no);
+    hex(out, "head", c->head, sizeof c->head);
 }
 
 static void cursors(struct buf *out, const char *name, const struct cursor *c, size_t count)

@@ -139,6 +139,8 @@ static void random_cursor(struct random_source *r, struct cursor *out)
     out->done = random_positive(r) / 2;
     out->pos = out->done + random_positive(r) / 2;
     out->goal = random_positive(r);
+    out->head_no = random_positive(r);
+    fill(r, out->head, sizeof out->head);
 }
 
 static struct cursor *random_cursors(struct random_source *r, size_t count)

@@ -65,6 +65,12 @@ static void make_hello_first(struct arena *a, struct message *out)
     fill(h->boot, 16, 0x22);
 }
 
+static struct cursor cursor_of(enum scope_kind kind, uint8_t seed, int64_t done, int64_t pos,
+                               int64_t goal)
+{
+    return (struct cursor){.scope = scope_of(kind, seed), .done = done, .pos = pos, .goal = goal};
+}
+
 static void make_hello(struct arena *a, struct message *out)
 {
     make_hello_first(a, out);
@@ -77,9 +83,9 @@ static void make_hello(struct arena *a, struct message *out)
     h->flags = HELLO_MORE | HELLO_DIGEST;
     h->cursor_count = 3;
     h->cursors = take(a, 3, sizeof *h->cursors);
-    h->cursors[0] = (struct cursor){scope_of(SCOPE_COMPANY, 0), 10, 10, 0};
-    h->cursors[1] = (struct cursor){scope_of(SCOPE_BOOK, 1), 1000, 3000, 70000};
-    h->cursors[2] = (struct cursor){scope_of(SCOPE_PRIVATE, 2), 0, 0, 0};
+    h->cursors[0] = cursor_of(SCOPE_COMPANY, 0, 10, 10, 0);
+    h->cursors[1] = cursor_of(SCOPE_BOOK, 1, 1000, 3000, 70000);
+    h->cursors[2] = cursor_of(SCOPE_PRIVATE, 2, 0, 0, 0);
 }
 
 static void make_answer(struct arena *a, struct message *out)
@@ -96,7 +102,7 @@ static void make_answer(struct arena *a, struct message *out)
     fill(n->timeline.id, 16, 0x33);
     fill(n->token, 16, 0x44);
     n->marks = take(a, 1, sizeof *n->marks);
-    n->marks[0] = (struct cursor){scope_of(SCOPE_BOOK, 1), 900, 900, 0};
+    n->marks[0] = cursor_of(SCOPE_BOOK, 1, 900, 900, 0);
 }
 
 static void make_answer_courier(struct arena *a, struct message *out)
@@ -387,11 +393,21 @@ static void make_departure(struct arena *a, struct message *out)
     id_of(out->departure.id, NOW_MS, 50);
 }
 
+/* The end of a pass, with the head of the scope's change log. */
+static void make_checkpoint_head(struct arena *a, struct message *out)
+{
+    (void)a;
+    out->kind = MESSAGE_CHECKPOINT;
+    out->checkpoint.cursor = cursor_of(SCOPE_BOOK, 1, 3000, 3000, 0);
+    out->checkpoint.cursor.head_no = 4711;
+    fill(out->checkpoint.cursor.head, 16, 0x77);
+}
+
 static void make_checkpoint(struct arena *a, struct message *out)
 {
     (void)a;
     out->kind = MESSAGE_CHECKPOINT;
-    out->checkpoint.cursor = (struct cursor){scope_of(SCOPE_BOOK, 1), 1000, 3000, 70000};
+    out->checkpoint.cursor = cursor_of(SCOPE_BOOK, 1, 1000, 3000, 70000);
 }
 
 static void make_digest(struct arena *a, struct message *out)
@@ -521,6 +537,7 @@ const struct valid_vector valid_vectors[] = {
     {"scope_leave", make_scope_leave},
     {"departure", make_departure},
     {"checkpoint", make_checkpoint},
+    {"checkpoint_head", make_checkpoint_head},
     {"digest", make_digest},
     {"fault", make_fault},
     {"fault_limit", make_fault_limit},

@@ -1,0 +1,110 @@
+/* A change log that was changed, cut or made anew behind the server's back: devices hold heads of
+ * it, and show them once a day. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/changelog/work.h"
+#include "tests/support/world_test.h"
+
+#define DAY (INT64_C(86400) * 1000)
+
+static int64_t alarms(struct world *w)
+{
+    return db_count(w, w->reader_db, "SELECT count(*) FROM chain_alarm", NULL);
+}
+
+static void verify_says(struct world *w, const char *text)
+{
+    struct buf report;
+    buf_init(&report, 1 << 20);
+    struct err err = store_verify(&w->reader, &report);
+    if (text == NULL && err.code != ERR_OK) {
+        world_fail(w, "verify: %s", buf_text(&report));
+    }
+    if (text != NULL && strstr(buf_text(&report), text) == NULL) {
+        world_fail(w, "verify doesn't say \"%s\": %s", text, buf_text(&report));
+    }
+    buf_release(&report);
+}
+
+static void a_day_with_nothing_raises_no_alarm(void **state)
+{
+    struct world *w = *state;
+    uint8_t id[16];
+    everybody_holds(w, "Long known", id);
+    for (int day = 0; day < 3; day++) {
+        assert_true(set_city(&w->devices[ANN_PHONE], id, day % 2 == 0 ? "Here" : "There"));
+        world_heal(w);
+        world_pass(w, DAY);
+    }
+    world_heal(w);
+    assert_int_equal(alarms(w), 0);
+    assert_true(db_count(w, w->devices[BOB_PHONE].db,
+                         "SELECT count(*) FROM cursor WHERE head IS NOT NULL", NULL) > 0);
+    verify_says(w, NULL);
+}
+
+/* The last entries go with everything that the file says of them: it fits itself again. */
+static void a_tail_cut_cleanly_is_known_to_devices(void **state)
+{
+    struct world *w = *state;
+    uint8_t id[16];
+    everybody_holds(w, "Long known", id);
+    world_must(w, w->writer_db,
+               db_exec(w->writer_db, "CREATE TEMP TABLE kept AS SELECT no, head FROM scope"));
+    assert_true(set_city(&w->devices[ANN_PHONE], id, "Hidden"));
+    world_heal(w);
+    world_must(w, w->writer_db,
+               db_exec(w->writer_db,
+                       "DELETE FROM change_row WHERE no = (SELECT max(no) FROM change_log);"
+                       "DELETE FROM change_log WHERE no = (SELECT max(no) FROM change_log);"
+                       "UPDATE scope SET head = (SELECT head FROM kept WHERE kept.no = scope.no)"));
+    world_restart_server(w);
+    verify_says(w, NULL);
+    world_pass(w, DAY);
+    device_sync(&w->devices[BOSS_LAPTOP]);
+    assert_int_equal(alarms(w), 1);
+    world_pass(w, DAY);
+    device_sync(&w->devices[BOSS_LAPTOP]); /* said once */
+    assert_int_equal(alarms(w), 1);
+    verify_says(w, "cut or replaced: device D");
+}
+
+/* All hashes made anew over a changed value: nothing in the file is wrong. */
+static void a_chain_made_anew_is_known_to_devices(void **state)
+{
+    struct world *w = *state;
+    uint8_t id[16];
+    everybody_holds(w, "Long known", id);
+    world_pass(w, DAY);
+    world_heal(w);
+    world_must(w, w->writer_db,
+               db_exec(w->writer_db, "UPDATE change_log SET code = 'other' WHERE no = 1;"
+                                     "UPDATE scope SET head = NULL"));
+    world_restart_server(w);
+    int64_t last = db_count(w, w->writer_db, "SELECT max(no) FROM change_log", NULL);
+    world_must(w, w->writer_db, db_begin(w->writer_db, DB_LOCK_WRITE));
+    struct err err = err_ok();
+    for (int64_t no = 1; no <= last && err.code == ERR_OK; no++) {
+        err = work_log_close(&w->writer, no);
+    }
+    err = err.code == ERR_OK ? scopes_save(&w->writer) : err;
+    world_must(w, w->writer_db, db_end(w->writer_db, err));
+    world_restart_server(w);
+    verify_says(w, NULL);
+    world_pass(w, DAY);
+    device_sync(&w->devices[ANN_PHONE]);
+    assert_true(alarms(w) > 0);
+    verify_says(w, "cut or replaced: device D");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WORLD_TEST(a_day_with_nothing_raises_no_alarm),
+        WORLD_TEST(a_tail_cut_cleanly_is_known_to_devices),
+        WORLD_TEST(a_chain_made_anew_is_known_to_devices),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
