@@ -5,10 +5,14 @@
 
 #include <fcntl.h>
 #include <sodium.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define KEY_SIZE 64
+#define KEY_SIZE      64
+#define KEY_ARENA_MAX ((size_t)256 * 1024)
+#define KEY_FILE      "device.key"
+#define KEY_NEXT      "device.key.next"
 
 static struct err errno_err(const char *where)
 {
@@ -162,10 +166,33 @@ struct err home_setting_put(struct db *db, const char *name, struct bytes value)
     return db_step_done(&st, "home_setting_put");
 }
 
-struct err home_key_read(const struct home *h, uint8_t secret_key[KEY_SIZE])
+struct err home_lock(const struct home *h, int *lock)
 {
     char path[HOME_FILE_MAX];
-    home_file(h, "device.key", path);
+    home_file(h, "sync.lock", path);
+    *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (*lock < 0) {
+        return err_make(errno == ENOSPC ? ERR_FULL : ERR_READONLY, errno, "sync.lock");
+    }
+    if (flock(*lock, LOCK_EX | LOCK_NB) != 0) {
+        return err_make(ERR_BUSY, errno, "sync.lock");
+    }
+    return err_ok();
+}
+
+void home_unlock(int lock)
+{
+    if (lock >= 0) {
+        close(lock); /* frees the lock; the file stays, or two could hold one each */
+    }
+}
+
+/* ---- keys ---- */
+
+static struct err read_key(const struct home *h, const char *name, uint8_t secret_key[KEY_SIZE])
+{
+    char path[HOME_FILE_MAX];
+    home_file(h, name, path);
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0) {
         return errno_err("home_key_read");
@@ -178,6 +205,48 @@ struct err home_key_read(const struct home *h, uint8_t secret_key[KEY_SIZE])
     return err;
 }
 
+static void key_name(const uint8_t secret_key[KEY_SIZE], char name[65])
+{
+    sodium_bin2hex(name, 65, secret_key + 32, 32); /* libsodium's layout: seed, public */
+}
+
+struct err home_key_name(struct db *db, const uint8_t secret_key[KEY_SIZE])
+{
+    char name[65];
+    key_name(secret_key, name);
+    return home_setting_put(db, "key", bytes_text(name));
+}
+
+/* Enrolling again ends with two steps, the replica's commit and the key's new name; a process that
+ * died between the two left the second one to us. */
+static void adopt_next(const struct home *h)
+{
+    uint8_t next[KEY_SIZE];
+    char name[65];
+    struct arena arena;
+    struct bytes wanted;
+    arena_init(&arena, KEY_ARENA_MAX);
+    if (h->db != NULL && read_key(h, KEY_NEXT, next).code == ERR_OK &&
+        home_setting(h->db, "key", &arena, &wanted).code == ERR_OK) {
+        char from[HOME_FILE_MAX];
+        char to[HOME_FILE_MAX];
+        key_name(next, name);
+        home_file(h, KEY_NEXT, from);
+        home_file(h, KEY_FILE, to);
+        if (bytes_equal(wanted, bytes_text(name)) && rename(from, to) != 0) {
+            errno = 0; /* the old key is read, the server doesn't know it, the next start tries */
+        }
+    }
+    sodium_memzero(next, sizeof next);
+    arena_release(&arena);
+}
+
+struct err home_key_read(const struct home *h, uint8_t secret_key[KEY_SIZE])
+{
+    adopt_next(h);
+    return read_key(h, KEY_FILE, secret_key);
+}
+
 static struct err write_key(int file, const uint8_t secret_key[KEY_SIZE])
 {
     ssize_t size = write(file, secret_key, KEY_SIZE);
@@ -187,10 +256,10 @@ static struct err write_key(int file, const uint8_t secret_key[KEY_SIZE])
     return size == KEY_SIZE && fsync(file) == 0 ? err_ok() : errno_err("home_key_make");
 }
 
-struct err home_key_make(const struct home *h, uint8_t secret_key[KEY_SIZE])
+static struct err make_key(const struct home *h, const char *name, uint8_t secret_key[KEY_SIZE])
 {
     char path[HOME_FILE_MAX];
-    home_file(h, "device.key", path);
+    home_file(h, name, path);
     int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (file < 0) {
         return errno_err("home_key_make");
@@ -203,4 +272,15 @@ struct err home_key_make(const struct home *h, uint8_t secret_key[KEY_SIZE])
         unlink(path); /* half a key would stand in the way of the next try */
     }
     return err;
+}
+
+struct err home_key_make(const struct home *h, uint8_t secret_key[KEY_SIZE])
+{
+    return make_key(h, KEY_FILE, secret_key);
+}
+
+struct err home_key_next(const struct home *h, uint8_t secret_key[KEY_SIZE])
+{
+    struct err err = read_key(h, KEY_NEXT, secret_key);
+    return err.code == ERR_NOT_FOUND ? make_key(h, KEY_NEXT, secret_key) : err;
 }

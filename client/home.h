@@ -35,9 +35,19 @@ MUST_USE struct err home_setting(struct db *db, const char *name, struct arena *
                                  struct bytes *out);
 MUST_USE struct err home_setting_put(struct db *db, const char *name, struct bytes value);
 
-/* The device's Ed25519 key as libsodium keeps it. ERR_NOT_FOUND: none yet. */
+/* One at a time may talk to the server in this device's name, in whatever way. ERR_BUSY: another
+ * process does. `lock` is for home_unlock, which takes -1 as well. */
+MUST_USE struct err home_lock(const struct home *h, int *lock);
+void home_unlock(int lock);
+
+/* The device's Ed25519 key as libsodium keeps it. ERR_NOT_FOUND: none yet. A next key that the open
+ * replica was enrolled with takes its place first. */
 MUST_USE struct err home_key_read(const struct home *h, uint8_t secret_key[64]);
 /* Makes one, durable and readable by its owner alone, before anything is told of it. */
 MUST_USE struct err home_key_make(const struct home *h, uint8_t secret_key[64]);
+/* The key to enrol again with, beside the one in use; one that was made before is used again. */
+MUST_USE struct err home_key_next(const struct home *h, uint8_t secret_key[64]);
+/* Says in the replica which key it was enrolled with; in the transaction of the enrolment. */
+MUST_USE struct err home_key_name(struct db *db, const uint8_t secret_key[64]);
 
 #endif

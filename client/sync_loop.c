@@ -3,6 +3,7 @@
  *   sync_once:  session ─REQUEST─► sign, send ─► pieces ─► session ─► … ─► DONE
  *                  ▲                  │ no answer, 429, 5xx: wait with full jitter, new session
  *                  └──────────────────┘ 401 `clock`: signed again with the server's time, once
+ *                  stalled (watchdog.h): told in one line, another connection, at once and once
  *   sync_wait:  GET /v1/live, open beside the syncs, until a hint or a local change; where no
  *               stream is to be had, the poll's clock
  *
@@ -11,12 +12,11 @@
 #include "client/sync_loop.h"
 
 #include "client/machine.h"
+#include "client/watchdog.h"
+#include "common/base/log.h"
 #include "protocol/codec.h"
 
-#include <fcntl.h>
 #include <sodium.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #define SERVER_BYTES_MAX 512
 #define LIVE_BYTES_MAX   ((size_t)64 * 1024)
@@ -33,7 +33,11 @@ struct sync_loop {
     struct arena arena;   /* settings, for the loop's life */
     /* of the request under way */
     struct client_session *session;
-    struct http_traffic before;
+    struct http_traffic before;      /* until the sync began */
+    struct http_traffic past;        /* over connections that were given up */
+    struct client_progress progress; /* of the session, when its last request ended */
+    struct watchdog watchdog;
+    bool stalled; /* the last request was given up by it */
     /* of the live stream */
     struct buf live;
     bool advanced;        /* a hint came since the last sync began */
@@ -42,23 +46,62 @@ struct sync_loop {
     int64_t began_ms;     /* monotonic, last sync */
 };
 
-/* ---- opening ---- */
+/* ---- stalls ---- */
 
-static struct err take_lock(struct sync_loop *loop)
+static struct http_traffic traffic_so_far(struct sync_loop *loop)
 {
-    char path[HOME_FILE_MAX];
-    home_file(loop->home, "sync.lock", path);
-    loop->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (loop->lock < 0) {
-        return err_make(errno == ENOSPC ? ERR_FULL : ERR_READONLY, errno, "sync.lock");
-    }
-    if (flock(loop->lock, LOCK_EX | LOCK_NB) != 0) {
-        return err_make(ERR_BUSY, errno, "sync.lock");
-    }
-    return err_ok();
+    struct http_traffic now = http_traffic(loop->http);
+    return (struct http_traffic){loop->past.up + now.up, loop->past.down + now.down};
 }
 
-static struct err open_http(struct sync_loop *loop)
+static int64_t bytes_so_far(struct sync_loop *loop)
+{
+    struct http_traffic t = traffic_so_far(loop);
+    return t.up + t.down;
+}
+
+/* Asked several times a second while a request runs. */
+static bool should_stop(void *context)
+{
+    struct sync_loop *loop = context;
+    if (loop->watcher.cancelled(loop->watcher.context)) {
+        return true;
+    }
+    loop->stalled = watchdog_look(&loop->watchdog, machine_mono_ms(), bytes_so_far(loop));
+    return loop->stalled;
+}
+
+static struct err open_http(struct sync_loop *loop, struct http **out);
+
+/* What hangs may hang in the connection, in the handle, or in what a box on the way remembers of
+ * them: all of it is made anew. */
+static struct err start_afresh(struct sync_loop *loop)
+{
+    struct log_line line;
+    struct http *fresh = NULL;
+    const struct client_progress *p = &loop->progress;
+    struct http_traffic sum = traffic_so_far(loop);
+    log_begin(&line, machine_wall_ms(), "stall");
+    log_text(&line, "state", p->state);
+    log_text(&line, "last", p->last);
+    log_int(&line, "messages", p->messages);
+    log_int(&line, "up", sum.up - loop->before.up);
+    log_int(&line, "down", sum.down - loop->before.down);
+    log_int(&line, "age_ms", machine_mono_ms() - loop->watchdog.moved_ms);
+    log_end(&line, stderr);
+    struct err err = open_http(loop, &fresh);
+    if (err.code == ERR_OK) {
+        loop->past = sum;
+        http_close(loop->http);
+        loop->http = fresh;
+        err = replica_stalled(&loop->home->replica);
+    }
+    return err;
+}
+
+/* ---- opening ---- */
+
+static struct err open_http(struct sync_loop *loop, struct http **out)
 {
     struct bytes server;
     struct bytes ca;
@@ -77,9 +120,9 @@ static struct err open_http(struct sync_loop *loop)
     struct http_options options = {.server = (const char *)server.at,
                                    .ca = ca,
                                    .session_file = session_file,
-                                   .cancelled = loop->watcher.cancelled,
-                                   .context = loop->watcher.context};
-    return http_open(&loop->http, &options);
+                                   .cancelled = should_stop,
+                                   .context = loop};
+    return http_open(out, &options);
 }
 
 static struct err open_loop(struct sync_loop **out, struct home *home,
@@ -95,12 +138,12 @@ static struct err open_loop(struct sync_loop **out, struct home *home,
     loop->lock = -1;
     arena_init(&loop->arena, FAULT_ARENA_MAX);
     buf_init(&loop->live, LIVE_BYTES_MAX);
-    struct err err = alone ? take_lock(loop) : err_ok();
+    struct err err = alone ? home_lock(home, &loop->lock) : err_ok();
     if (err.code == ERR_OK) {
         err = home_key_read(home, loop->secret_key);
     }
     if (err.code == ERR_OK) {
-        err = open_http(loop);
+        err = open_http(loop, &loop->http);
     }
     if (err.code != ERR_OK) {
         sync_loop_close(loop);
@@ -128,9 +171,7 @@ void sync_loop_close(struct sync_loop *loop)
         return;
     }
     http_close(loop->http);
-    if (loop->lock >= 0) {
-        close(loop->lock); /* frees the lock; the file stays, or two could hold one each */
-    }
+    home_unlock(loop->lock);
     sodium_memzero(loop->secret_key, sizeof loop->secret_key);
     buf_release(&loop->live);
     arena_release(&loop->arena);
@@ -141,7 +182,7 @@ void sync_loop_close(struct sync_loop *loop)
 
 static struct http_traffic traffic_since(struct sync_loop *loop)
 {
-    struct http_traffic now = http_traffic(loop->http);
+    struct http_traffic now = traffic_so_far(loop);
     return (struct http_traffic){now.up - loop->before.up, now.down - loop->before.down};
 }
 
@@ -170,9 +211,11 @@ static struct err send_signed(struct sync_loop *loop, struct http_request *reque
 {
     struct signature_headers signature;
     sign(loop, request, &signature);
+    loop->stalled = false;
+    watchdog_begin(&loop->watchdog, machine_mono_ms(), bytes_so_far(loop));
     struct err err = http_send(loop->http, request, answer);
     request->signature = NULL;
-    return err;
+    return err.code == ERR_CANCELLED && loop->stalled ? err_make(ERR_NETWORK, 0, "stall") : err;
 }
 
 /* The body of an answer other than 200; false: there was none of ours. */
@@ -219,6 +262,11 @@ struct err sync_request(struct sync_loop *loop, struct http_request *request,
         fault->limit = said.limit;
     }
     arena_release(&arena);
+    if (loop->stalled) {
+        loop->progress = (struct client_progress){.state = "REQUEST", .last = "none"};
+        struct err fresh = start_afresh(loop);
+        err = fresh.code == ERR_OK ? err : fresh;
+    }
     return err;
 }
 
@@ -251,6 +299,7 @@ static void exchange(struct sync_loop *loop, struct bytes body, struct attempt *
     if (has_fault) {
         snprintf(out->code, sizeof out->code, "%s", fault.code);
     }
+    loop->progress = client_session_progress(loop->session);
     client_session_ended(loop->session, err.code == ERR_OK ? answer.status : 0, err,
                          has_fault ? &fault : NULL);
     http_answer_release(&answer);
@@ -343,7 +392,8 @@ struct err sync_once(struct sync_loop *loop, bool verify, int tries, struct sync
     struct client_tally sum = {0};
     loop->advanced = false; /* hints from now on are about what this sync may miss */
     loop->began_ms = machine_mono_ms();
-    loop->before = http_traffic(loop->http);
+    loop->before = traffic_so_far(loop);
+    bool restarted = false;
     struct err err = err_ok();
     for (int i = 0; i < tries; i++) {
         struct attempt attempt = {.err = err_ok()};
@@ -354,6 +404,18 @@ struct err sync_once(struct sync_loop *loop, bool verify, int tries, struct sync
             break;
         }
         err = err_make(ERR_NETWORK, attempt.err.cause, "sync");
+        if (loop->stalled) {
+            struct err fresh = start_afresh(loop);
+            if (fresh.code != ERR_OK) {
+                err = fresh;
+                break;
+            }
+            i -= restarted ? 0 : 1; /* once at once, and without counting as a try */
+            if (!restarted) {
+                restarted = true;
+                continue;
+            }
+        }
         if (attempt.retry_after_s > SYNC_PATIENCE_S) {
             break; /* a full disk there, say: who waits had better hear it now */
         }
@@ -440,6 +502,9 @@ static bool listen_live(struct sync_loop *loop)
     }
     if (err.code == ERR_OK && is_silent(loop)) {
         http_stream_close(loop->http);
+        loop->progress = (struct client_progress){.state = "LIVE", .last = "hint"};
+        loop->watchdog.moved_ms = loop->heard_ms;
+        err = start_afresh(loop); /* the next sync mustn't wait on the same dead line */
         return false;
     }
     return err.code == ERR_OK;

@@ -6,7 +6,12 @@
  *      │ the answer names the device
  *   replica made under another name ─► renamed: from now on the folder is enrolled
  *
- * What can fail on this side is tried before the one-time secret goes out. */
+ * What can fail on this side is tried before the one-time secret goes out.
+ *
+ * Where the folder is enrolled already (two copies of it live, or the server lost track of it), it
+ * stays as it is, with all work in it, and becomes a new device of the same person: the key is a
+ * new one, and instead of a new replica the one that is there changes its name, in one transaction.
+ */
 #include "client/cmd/app.h"
 #include "client/cmd/invitation.h"
 #include "client/net/authority.h"
@@ -28,6 +33,9 @@ struct enrolment {
     struct enrolled who;
     uint8_t secret_key[64];
     struct db *db; /* the new replica */
+    bool again;    /* over the replica that is open in app->home */
+    int lock;      /* of syncs, then */
+    uint32_t epoch;
 };
 
 static struct err keep_piece(void *context, struct bytes piece)
@@ -50,6 +58,14 @@ static enum exit_code explain(const struct enrolment *e, struct err err,
     }
     if (err.code == ERR_TLS) {
         warn(e->app, PHRASE_ENROLL_OTHER_SERVER, e->invitation.address, NULL);
+        return EXIT_REFUSED;
+    }
+    if (err.code == ERR_OK && answer->status == 409) {
+        warn(e->app, PHRASE_ENROLL_OTHER_PERSON, e->app->home.dir, NULL);
+        return EXIT_REFUSED;
+    }
+    if (err.code == ERR_OK && answer->status == 400 && e->again) {
+        warn(e->app, PHRASE_ENROLL_OLD_SERVER, NULL);
         return EXIT_REFUSED;
     }
     if (err.code == ERR_OK && answer->status == 401) {
@@ -96,10 +112,36 @@ static enum exit_code check_authority(const struct enrolment *e)
     return EXIT_DONE;
 }
 
+/* The invitation must be of the firm whose work lies here. */
+static enum exit_code check_firm(struct enrolment *e)
+{
+    uint8_t hash[32];
+    struct bytes ca;
+    int64_t epoch = 0;
+    struct home *h = &e->app->home;
+    struct err err = home_setting(h->db, "ca", &e->app->arena, &ca);
+    if (err.code == ERR_OK) {
+        err = db_one_int(h->db, "SELECT epoch FROM device_state", &epoch);
+    }
+    if (err.code != ERR_OK) {
+        return report_error(e->app, err);
+    }
+    if (!authority_key_hash(ca, hash) ||
+        sodium_memcmp(hash, e->invitation.ca_hash, sizeof hash) != 0) {
+        warn(e->app, PHRASE_ENROLLED_ALREADY, h->dir, NULL);
+        return EXIT_REFUSED;
+    }
+    e->epoch = (uint32_t)epoch;
+    return EXIT_DONE;
+}
+
 /* A key from an attempt that broke off is used again: the server may know it already. */
 static struct err prepare_files(struct enrolment *e)
 {
     const struct home *h = &e->app->home;
+    if (e->again) {
+        return home_key_next(h, e->secret_key);
+    }
     struct err err = home_make(h);
     if (err.code == ERR_OK) {
         err = home_key_read(h, e->secret_key);
@@ -126,6 +168,10 @@ static void encode_request(const struct enrolment *e, const char *name, struct b
         .enrol = {.name = bytes_text(name), .app = bytes_text("legwork " LEGWORK_VERSION)}};
     memcpy(message.enrol.secret, e->invitation.secret, sizeof message.enrol.secret);
     memcpy(message.enrol.public_key, e->secret_key + 32, 32); /* libsodium's layout: seed, public */
+    if (e->again) {
+        memcpy(message.enrol.former, e->app->home.replica.device, 16);
+        message.enrol.former_epoch = e->epoch;
+    }
     if (message_encode(&message, out) != WIRE_OK) {
         out->bad = true;
     }
@@ -174,6 +220,29 @@ static enum exit_code register_device(struct enrolment *e, const char *name)
     return code;
 }
 
+static struct err settings_put(void *context)
+{
+    const struct enrolment *e = context;
+    struct db *db = e->app->home.db;
+    struct err err = home_setting_put(db, "server", bytes_text(e->server));
+    return err.code == ERR_OK ? home_key_name(db, e->secret_key) : err;
+}
+
+static struct err become_device(struct enrolment *e)
+{
+    char path[HOME_FILE_MAX];
+    uint8_t key[64];
+    struct home *h = &e->app->home;
+    struct err err = replica_reenrol(&h->replica, &e->who, settings_put, e);
+    if (err.code == ERR_OK) {
+        err = home_key_read(h, key); /* the new one takes its place */
+    }
+    home_file(h, "tls.session", path);
+    unlink(path); /* of the old device's connections */
+    sodium_memzero(key, sizeof key);
+    return err;
+}
+
 /* The file gets its name when all is in it, so that a folder is enrolled or not, never half. */
 static struct err store_device(struct enrolment *e)
 {
@@ -201,7 +270,7 @@ static void tell(const struct enrolment *e)
     struct number number = number_text(e->who.device_number);
     char login[128];
     snprintf(login, sizeof login, "%.*s", (int)e->who.login.size, (const char *)e->who.login.at);
-    say(e->app, PHRASE_ENROLLED, login, number.text, NULL);
+    say(e->app, e->again ? PHRASE_ENROLLED_AGAIN : PHRASE_ENROLLED, login, number.text, NULL);
     if (e->app->arguments.json) {
         char device[37];
         id_text(e->who.device, device);
@@ -221,6 +290,9 @@ static enum exit_code enroll(struct enrolment *e)
     if (code == EXIT_DONE) {
         code = check_authority(e);
     }
+    if (code == EXIT_DONE && e->again) {
+        code = check_firm(e);
+    }
     if (code != EXIT_DONE) {
         return code;
     }
@@ -235,7 +307,7 @@ static enum exit_code enroll(struct enrolment *e)
     if (code != EXIT_DONE) {
         return code;
     }
-    err = store_device(e);
+    err = e->again ? become_device(e) : store_device(e);
     if (err.code != ERR_OK) {
         return report_error(e->app, err);
     }
@@ -243,9 +315,25 @@ static enum exit_code enroll(struct enrolment *e)
     return EXIT_DONE;
 }
 
+/* The replica that is here, and nobody syncing it. */
+static bool open_again(struct enrolment *e, enum exit_code *code)
+{
+    if (!app_open(e->app, code)) {
+        return false;
+    }
+    struct err err = home_lock(&e->app->home, &e->lock);
+    if (err.code == ERR_BUSY) {
+        warn(e->app, PHRASE_SYNC_RUNNING, NULL);
+        *code = EXIT_REFUSED;
+    } else if (err.code != ERR_OK) {
+        *code = report_error(e->app, err);
+    }
+    return err.code == ERR_OK;
+}
+
 enum exit_code command_enroll(struct app *app)
 {
-    struct enrolment e = {.app = app};
+    struct enrolment e = {.app = app, .lock = -1};
     if (home_find(&app->home, app->arguments.home).code != ERR_OK) {
         warn(app, PHRASE_NO_HOME, NULL);
         return EXIT_REFUSED;
@@ -253,14 +341,17 @@ enum exit_code command_enroll(struct app *app)
     if (!invitation_parse(arguments_operand(&app->arguments, 0), &e.invitation)) {
         return usage_error(app, PHRASE_ENROLL_BAD_CODE, "");
     }
-    if (home_is_enrolled(&app->home)) {
-        warn(app, PHRASE_ENROLLED_ALREADY, app->home.dir, NULL);
-        return EXIT_REFUSED;
+    enum exit_code code = EXIT_DONE;
+    e.again = home_is_enrolled(&app->home);
+    if (e.again && !open_again(&e, &code)) {
+        home_unlock(e.lock);
+        return code;
     }
     snprintf(e.server, sizeof e.server, "https://%s", e.invitation.address);
     buf_init(&e.ca, AUTHORITY_PEM_BYTES_MAX);
     buf_init(&e.answer, ANSWER_BYTES_MAX);
-    enum exit_code code = enroll(&e);
+    code = enroll(&e);
+    home_unlock(e.lock);
     db_close(e.db);
     sodium_memzero(e.secret_key, sizeof e.secret_key);
     buf_release(&e.ca);

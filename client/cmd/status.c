@@ -5,6 +5,56 @@
 
 #define JSON_BYTES_MAX 4096
 
+/* The server's time as far as it is known here, so that a wrong clock makes no age wrong. */
+static int64_t sync_age_ms(const struct app *app, const struct replica_counts *c)
+{
+    int64_t age_ms = replica_reckoned_ms(&app->home.replica) - c->last_sync_at;
+    return age_ms > 0 ? age_ms : 0;
+}
+
+static void put_sync_json(const struct app *app, const struct replica_counts *c, struct buf *out)
+{
+    struct clock_doubt doubt;
+    replica_clock_doubt(&app->home.replica, &doubt);
+    if (c->last_sync_at != 0) {
+        buf_printf(out, ",\"sync_age_ms\":%" PRId64, sync_age_ms(app, c));
+    } else {
+        buf_put_text(out, ",\"sync_age_ms\":null");
+    }
+    buf_printf(out, ",\"stalls\":%" PRId64, c->stalls);
+    buf_printf(out,
+               ",\"clock\":{\"suspicious\":%s,\"offset_ms\":%" PRId64 ",\"jump_ms\":%" PRId64 "}",
+               doubt.offset_ms != 0 || doubt.jump_ms != 0 ? "true" : "false",
+               app->home.replica.offset_ms, doubt.jump_ms);
+}
+
+/* "3 d", "5 h", "12 min": enough to see how long ago. */
+static struct number duration_text(int64_t ms)
+{
+    struct number text;
+    int64_t minutes = (ms < 0 ? -ms : ms) / 60000;
+    if (minutes >= (int64_t)2 * 24 * 60) {
+        (void)snprintf(text.text, sizeof text.text, "%" PRId64 " d", minutes / (24 * 60));
+    } else if (minutes >= 120) {
+        (void)snprintf(text.text, sizeof text.text, "%" PRId64 " h", minutes / 60);
+    } else {
+        (void)snprintf(text.text, sizeof text.text, "%" PRId64 " min", minutes);
+    }
+    return text;
+}
+
+static void say_clock(const struct app *app)
+{
+    struct clock_doubt doubt;
+    replica_clock_doubt(&app->home.replica, &doubt);
+    if (doubt.offset_ms != 0) { /* the server's clock ahead: this one is behind */
+        say(app, doubt.offset_ms > 0 ? PHRASE_CLOCK_BEHIND : PHRASE_CLOCK_AHEAD,
+            duration_text(doubt.offset_ms).text, NULL);
+    } else if (doubt.jump_ms != 0) {
+        say(app, PHRASE_CLOCK_SET, duration_text(doubt.jump_ms).text, NULL);
+    }
+}
+
 static void put_json(const struct app *app, struct bytes login, const struct replica_counts *c,
                      const struct photos_waiting *photos)
 {
@@ -22,6 +72,7 @@ static void put_json(const struct app *app, struct bytes login, const struct rep
         buf_put_text(&out, ",\"last_sync_at\":null");
     }
     buf_printf(&out, ",\"scopes\":%" PRId64, c->scopes);
+    put_sync_json(app, c, &out);
     buf_printf(&out, ",\"photos_waiting\":%" PRId64 ",\"photo_bytes_waiting\":%" PRId64 "}\n",
                photos->count, photos->bytes);
     put_output(&out);
@@ -59,6 +110,17 @@ static void put_lines(const struct app *app, const char *login, const struct rep
     say(app, PHRASE_STATUS_SYNC,
         c->last_sync_at != 0 ? when : phrase_text(PHRASE_NEVER, app->chinese),
         number_text(c->scopes).text, NULL);
+    if (c->last_sync_at != 0) {
+        say(app, PHRASE_STATUS_AGE, duration_text(sync_age_ms(app, c)).text, NULL);
+    }
+    if (c->stalls > 0) {
+        struct moment stalled = moment_at(c->stalled_at);
+        char at[6];
+        moment_clock(c->stalled_at, at);
+        snprintf(when, sizeof when, "%s %s", stalled.day, at);
+        say(app, PHRASE_STATUS_STALLS, number_text(c->stalls).text, when, NULL);
+    }
+    say_clock(app);
     if (photos->count > 0) {
         say(app, PHRASE_PHOTOS_WAIT, number_text(photos->count).text, size_text(photos->bytes).text,
             NULL);

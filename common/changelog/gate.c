@@ -226,6 +226,32 @@ struct err gate_check(struct store *st, struct gate *g, const struct hello *hell
     return check_token(st, g, hello, out);
 }
 
+struct err gate_check_courier(struct store *st, const struct gate *g, const struct hello *hello,
+                              enum answer_status *out)
+{
+    if (!is_spoken(hello)) {
+        *out = ANSWER_UPGRADE;
+    } else if (!is_ours(st, &hello->timeline)) {
+        *out = ANSWER_NEW_TIMELINE;
+    } else {
+        *out = hello->epoch > g->epoch_pending ? ANSWER_NEW_EPOCH : ANSWER_OK;
+    }
+    return err_ok();
+}
+
+struct err gate_save_verdicts(struct store *st, const struct gate *g)
+{
+    struct stmt q;
+    struct err err =
+        db_use(st->db, "UPDATE device_key SET verdict_last = ?2 WHERE number = ?1", &q);
+    if (err.code == ERR_OK) {
+        bind_int(&q, 1, g->number);
+        bind_int(&q, 2, (int64_t)g->verdict_last);
+        err = db_step_done(&q, "gate_save_verdicts");
+    }
+    return err;
+}
+
 /* What people may want to know of the device's clock. */
 static void bind_clocks(struct stmt *q, const struct gate *g, const struct hello *hello,
                         int64_t offset_ms)

@@ -212,7 +212,7 @@ struct err judge_run(struct judge *j, const struct push *push, const struct tran
 {
     struct push fixed = *push;
     if (fixed.effective_ms < 0) {
-        fixed.effective_ms = effective_ms(&tx->written, &j->now, j->received_ms);
+        fixed.effective_ms = effective_ms(&tx->written, &j->now, j->asked_ms);
     }
     const struct version by = {.effective_ms = fixed.effective_ms,
                                .author = j->device,
@@ -348,6 +348,7 @@ struct err judge_push(struct judge *j, const struct push *push, struct arena *ar
     }
     if (is_known) {
         *outcome = known.outcome;
+        j->known++;
         if (stands_stored(j, push, &known)) {
             return err_ok(); /* repeated as it stands */
         }

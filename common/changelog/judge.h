@@ -24,8 +24,10 @@ struct judge {
     uint32_t catalogue; /* version that the device runs */
     struct clocks now;  /* the device's, in hello */
     int64_t received_ms;
+    int64_t asked_ms;      /* server time at which the device's clocks stood so */
     uint64_t verdict_seen; /* acknowledged by this hello */
     uint64_t verdict_last; /* the last number given; counted up */
+    uint64_t known;        /* transactions that were judged before; counted up */
     struct dones dones;
 };
 

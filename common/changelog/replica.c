@@ -266,6 +266,18 @@ int64_t replica_now_ms(const struct replica *r)
     return now.wall_ms + r->offset_ms;
 }
 
+int64_t replica_reckoned_ms(const struct replica *r)
+{
+    static const uint8_t unknown[16] = {0};
+    const struct clocks *then = &r->exchange.clocks;
+    struct clocks now = {0};
+    r->host.now(r->host.context, &now);
+    bool same_boot = r->exchange.known && memcmp(now.boot, then->boot, sizeof now.boot) == 0 &&
+                     memcmp(now.boot, unknown, sizeof now.boot) != 0;
+    int64_t wall_ms = same_boot ? then->wall_ms + (now.mono_ms - then->mono_ms) : now.wall_ms;
+    return wall_ms + r->offset_ms;
+}
+
 void replica_new_id(struct replica *r, uint8_t id[16])
 {
     uint8_t chance[UUID_RANDOM_SIZE];

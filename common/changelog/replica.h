@@ -74,6 +74,9 @@ MUST_USE struct err replica_end(struct replica *r, struct err err);
 
 /* Time as the server would say it: wall clock plus measured offset. */
 int64_t replica_now_ms(const struct replica *r);
+/* The same, by the monotonic clock since the last exchange where that is of this boot: a wall clock
+ * that was set meanwhile changes nothing. */
+int64_t replica_reckoned_ms(const struct replica *r);
 /* UUIDv7 of now. */
 void replica_new_id(struct replica *r, uint8_t id[16]);
 /* Next human number with the device's prefix, "D7-0042"; inside a transaction. */

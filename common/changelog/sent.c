@@ -66,10 +66,20 @@ struct err sent_load(struct replica *r, uint32_t epoch, int64_t *after, size_t t
     return err;
 }
 
-struct err sent_waiting(struct replica *r, int64_t *count)
+struct err sent_waiting(struct replica *r, int64_t after, int64_t *count)
 {
-    return db_one_int(r->db, "SELECT count(*) FROM sent WHERE state IN (0, 3) AND state = 0",
-                      count);
+    struct stmt st;
+    struct err err = db_use(
+        r->db, "SELECT count(*) FROM sent WHERE state IN (0, 3) AND state = 0 AND tx > ?1", &st);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&st, 1, after);
+    if (db_step_row(&st)) {
+        *count = col_int(&st, 0);
+        stmt_reset(&st);
+    }
+    return stmt_err(&st, "sent_waiting");
 }
 
 struct err sent_transaction(struct db *db, int64_t tx, struct arena *arena, struct transaction *out)

@@ -11,7 +11,7 @@ enum sent_state { SENT_WAITING, SENT_ACCEPTED, SENT_MERGED, SENT_PARKED, SENT_RE
  * `tx_max` and about `bytes_max` in row form, but always one. They live in `arena`. */
 MUST_USE struct err sent_load(struct replica *r, uint32_t epoch, int64_t *after, size_t tx_max,
                               size_t bytes_max, struct arena *arena, struct batch *out);
-MUST_USE struct err sent_waiting(struct replica *r, int64_t *count);
+MUST_USE struct err sent_waiting(struct replica *r, int64_t after, int64_t *count);
 /* The content of one, decoded into `arena`. ERR_NOT_FOUND: covered and gone, or never frozen. */
 MUST_USE struct err sent_transaction(struct db *db, int64_t tx, struct arena *arena,
                                      struct transaction *out);

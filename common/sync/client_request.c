@@ -212,7 +212,7 @@ static struct err pack(struct client_request *q, const struct client_request_opt
     if (packer == NULL) {
         return err_make(ERR_NOMEM, 0, "client_request");
     }
-    *f = (struct filling){.after = 0};
+    *f = (struct filling){.after = o->after};
     q->fresh = 0;
     buf_clear(&q->body);
     arena_clear(&q->arena);
@@ -240,7 +240,7 @@ struct err client_request_build(struct client_request *q, const struct client_re
     struct filling f = {0};
     struct err err = freeze(q);
     if (err.code == ERR_OK) {
-        err = sent_waiting(q->r, &waiting);
+        err = sent_waiting(q->r, o->after, &waiting);
     }
     if (err.code != ERR_OK) {
         return err;

@@ -9,7 +9,8 @@ struct client_request_options {
     uint32_t tx_max;
     size_t bytes_max;
     int level;
-    bool digest; /* asks for it, with the last request */
+    bool digest;   /* asks for it, with the last request */
+    int64_t after; /* local number: what waits up to it is left out */
 };
 
 struct client_request {

@@ -54,6 +54,8 @@ struct client_session {
     struct client_session_options options;
     enum client_state state;
     struct client_tally tally;
+    enum message_kind last; /* received */
+    int64_t messages;
     struct client_request request;
     struct apply apply;
     struct client_chunk chunk; /* what waits for its checkpoint */
@@ -124,6 +126,18 @@ void client_session_free(struct client_session *s)
         unpacker_free(s->unpacker);
         free(s);
     }
+}
+
+struct client_progress client_session_progress(const struct client_session *s)
+{
+    static const char *const names[] = {
+#define X(name, next) [CLIENT_##name##_STATE] = #name,
+        CLIENT_STATES(X)
+#undef X
+    };
+    return (struct client_progress){.state = names[s->state],
+                                    .last = s->messages > 0 ? message_name(s->last) : "none",
+                                    .messages = s->messages};
 }
 
 const struct client_tally *client_session_tally(const struct client_session *s)
@@ -571,6 +585,8 @@ struct err client_session_received(struct client_session *s, struct bytes packed
         struct arena *arena = client_chunk_arena(&s->chunk);
         wire = unpacker_next(s->unpacker, arena, &m);
         if (wire == WIRE_OK) {
+            s->last = m.kind;
+            s->messages++;
             err = take(s, &m);
         }
     }

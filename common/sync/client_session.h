@@ -46,6 +46,13 @@ MUST_USE struct err client_session_received(struct client_session *s, struct byt
  * other than 200 `fault` is the decoded body, or NULL. */
 void client_session_ended(struct client_session *s, int status, struct err err,
                           const struct fault *fault);
+/* How far it is, for a log: literals, and messages received so far. */
+struct client_progress {
+    const char *state;
+    const char *last; /* kind of the last message; "none" */
+    int64_t messages;
+};
+struct client_progress client_session_progress(const struct client_session *s);
 const struct client_tally *client_session_tally(const struct client_session *s);
 
 #endif

@@ -31,6 +31,8 @@ struct server_session {
     struct arena arena; /* hello, row forms, permit: as long as the session */
     struct server_request request;
     struct answer answer;
+    bool courier; /* came in a file, made at this server time */
+    int64_t made_ms;
     uint32_t epoch;
     int fault_status;
     struct fault fault;
@@ -83,6 +85,19 @@ void server_session_free(struct server_session *s)
         arena_release(&s->arena);
         free(s);
     }
+}
+
+void server_session_by_courier(struct server_session *s, const struct timeline *timeline,
+                               int64_t made_ms)
+{
+    s->courier = true;
+    s->made_ms = made_ms < s->received_ms ? made_ms : s->received_ms;
+    s->request.hello.timeline = *timeline;
+}
+
+enum answer_status server_session_status(const struct server_session *s)
+{
+    return (enum answer_status)s->answer.status;
 }
 
 enum server_step server_session_next(const struct server_session *s)
@@ -173,28 +188,31 @@ static struct err judge_pushes(struct server_session *s, struct store *st, struc
         .author = &s->author,
         .device = s->device,
         .family = g->family,
-        .epoch = g->epoch,
+        .epoch = s->courier ? s->request.hello.epoch : g->epoch,
         .catalogue = s->request.hello.catalogue,
         .now = {.wall_ms = s->request.hello.wall_ms, .mono_ms = s->request.hello.mono_ms},
         .received_ms = s->received_ms,
-        .verdict_seen = s->request.hello.verdict_seen,
+        .asked_ms = s->courier ? s->made_ms : s->received_ms,
+        .verdict_seen = s->courier ? g->verdict_seen : s->request.hello.verdict_seen,
         .verdict_last = g->verdict_last};
     memcpy(j.now.boot, s->request.hello.boot, sizeof j.now.boot);
     bool other = false;
     bool parked = false;
     struct err err = judge_find_other(&j, s->request.pushes, s->request.push_count, &other);
     if (err.code == ERR_OK && other) {
-        gate_ask_epoch(st, g);
+        if (!s->courier) {
+            gate_ask_epoch(st, g);
+        }
         s->answer.status = ANSWER_NEW_EPOCH;
         return err_ok();
     }
-    if (err.code == ERR_OK) {
+    if (err.code == ERR_OK && !s->courier) {
         err = acknowledge(s, st, g);
     }
     if (err.code == ERR_OK) {
         err = dones_read(st, s->device, &s->request.hello, &s->arena, &j.dones);
     }
-    if (err.code == ERR_OK) {
+    if (err.code == ERR_OK && !s->courier) {
         err = dones_store(st, &j.dones);
     }
     if (err.code == ERR_OK) {
@@ -205,7 +223,8 @@ static struct err judge_pushes(struct server_session *s, struct store *st, struc
         err = judge_all(s, &j, &parked);
     }
     g->verdict_last = j.verdict_last;
-    if ((s->request.hello.flags & HELLO_MORE) == 0 && !parked) {
+    s->tally.known = j.known;
+    if (!s->courier && (s->request.hello.flags & HELLO_MORE) == 0 && !parked) {
         g->complete_ms = s->received_ms;
     }
     return err;
@@ -267,7 +286,7 @@ static struct err judge_hello(struct server_session *s, struct store *st)
         fault(s, 401, "signature", 0);
         return err;
     }
-    if (err.code == ERR_OK && gate_is_late(&g, &s->request.hello)) {
+    if (err.code == ERR_OK && !s->courier && gate_is_late(&g, &s->request.hello)) {
         fault(s, 503, "busy", RETRY_S);
         return err;
     }
@@ -279,7 +298,8 @@ static struct err judge_hello(struct server_session *s, struct store *st)
         return err;
     }
     if (err.code == ERR_OK) {
-        err = gate_check(st, &g, &s->request.hello, &status);
+        err = s->courier ? gate_check_courier(st, &g, &s->request.hello, &status)
+                         : gate_check(st, &g, &s->request.hello, &status);
         s->answer.status = (uint8_t)status;
     }
     if (err.code == ERR_OK && status == ANSWER_OK) {
@@ -290,7 +310,8 @@ static struct err judge_hello(struct server_session *s, struct store *st)
         err = judge_pushes(s, st, &g);
     }
     if (err.code == ERR_OK) {
-        err = gate_save(st, &g, &s->request.hello, s->permit.role, s->received_ms);
+        err = s->courier ? gate_save_verdicts(st, &g)
+                         : gate_save(st, &g, &s->request.hello, s->permit.role, s->received_ms);
     }
     if (err.code == ERR_OK) {
         make_answer(s, st, &g);

@@ -20,6 +20,14 @@ MUST_USE struct err server_session_new(struct bytes body, uint32_t device_number
                                        int64_t received_ms, const struct host *host,
                                        struct server_session **out);
 void server_session_free(struct server_session *s);
+/* The request came in a file: what it says of tokens, acknowledged verdicts and cursors may be
+ * older than what the server has heard since, so it is only looked at, and its clocks stood as they
+ * say at the server's time `made_ms`. Before server_session_judge; nothing is read from such a
+ * session. */
+void server_session_by_courier(struct server_session *s, const struct timeline *timeline,
+                               int64_t made_ms);
+/* Whether the request was judged at all; once judged. */
+enum answer_status server_session_status(const struct server_session *s);
 enum server_step server_session_next(const struct server_session *s);
 /* Judges hello and transactions inside the caller's transaction. What a refused one wrote is undone
  * here; an error means that the whole database transaction must be rolled back. */
@@ -37,6 +45,7 @@ size_t server_session_touched(const struct server_session *s, const struct scope
 /* What there is to count: transactions by outcome once committed, rows once read. */
 struct server_tally {
     uint64_t outcomes[OUTCOME_REFUSED + 1];
+    uint64_t known; /* of them: judged before */
     uint64_t rows;
     uint64_t alarms; /* heads that the change log doesn't know, shown for the first time */
 };

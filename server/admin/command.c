@@ -35,6 +35,15 @@ static const struct command commands[] = {
      "print a line that enrols one device, once", "打印一次性的设备绑定码"},
     {"device list", cmd_device_list, "[--json]", "list the devices", "列出设备"},
     {"device revoke", cmd_device_revoke, "ID", "shut a device out", "吊销设备"},
+    {"courier import", cmd_courier_import, "FILE… [--json]",
+     "take in work that devices wrote with 'legwork courier export'",
+     "导入设备用 legwork courier export 写出的工作"},
+    {"courier list", cmd_courier_list, "[--json]", "what revoked devices sent and waits for a word",
+     "列出已吊销设备送来、等待决定的工作"},
+    {"courier release", cmd_courier_release, "NO… [--as LOGIN]",
+     "judge it as its author's work, or with the rights of LOGIN",
+     "按作者（或 LOGIN 的权限）接受这些工作"},
+    {"courier discard", cmd_courier_discard, "NO…", "let it go", "放弃这些工作"},
     {"import", cmd_import,
      "TABLE FILE.csv [--map column=field,…] [--set field=value]\n"
      "        [--value field:Theirs=ours] [--null TEXT] [--date-format F] [--key field]\n"

@@ -17,7 +17,12 @@ int cmd_device_list(int argc, char **argv)
         " CASE WHEN k.hello_ms > 0 THEN"
         "  strftime('%Y-%m-%d %H:%M', k.hello_ms / 1000, 'unixepoch', 'localtime') END AS seen,"
         " CASE WHEN k.revoked_at IS NOT NULL THEN"
-        "  strftime('%Y-%m-%d %H:%M', k.revoked_at / 1000, 'unixepoch', 'localtime') END AS revoked"
+        "  strftime('%Y-%m-%d %H:%M', k.revoked_at / 1000, 'unixepoch', 'localtime') END AS "
+        "revoked,"
+        " CASE WHEN k.hello_ms > 0 AND abs(k.offset_ms) > 600000 THEN" /* CLOCK_SUSPICIOUS_MS */
+        "  printf('suspicious: %+d min', -k.offset_ms / 60000)"
+        " WHEN k.jump_ms <> 0 AND k.hello_ms - k.jumped_at < 86400000 THEN"
+        "  printf('suspicious: set by %+d min', k.jump_ms / 60000) END AS clock"
         " FROM device_key k LEFT JOIN device d ON d.id = k.device"
         " LEFT JOIN person p ON p.id = k.person ORDER BY k.number";
     return print_list(argc, argv, sql);

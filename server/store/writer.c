@@ -28,7 +28,7 @@ struct writer {
 /* Whoever isn't let in has written nothing; any other failure may have left half of its work. */
 static bool loses_the_group(enum err_code code)
 {
-    return code != ERR_OK && code != ERR_AUTH;
+    return code != ERR_OK && code != ERR_AUTH && code != ERR_REFUSED;
 }
 
 /* One transaction over `first`…; the jobs' own errors are kept in them. */

@@ -126,12 +126,25 @@ def test_a_disabled_person_gets_nothing():
 
 
 def test_enrolling_twice_into_one_home():
-    with firm_with_reps(goods=False) as firm:
+    """Over a folder that is enrolled, the same person's invitation keeps the work; another person's and
+    another firm's change nothing."""
+    with firm_with_reps(goods=False) as firm, Firm(company="Other Firm") as other:
         lin = firm.device("lin")
-        before = lin.replica.read_bytes()
-        lin.enroll(firm.invite("lin"), expect=1)
-        check(before and lin.replica.exists(), "the replica stays")
-        check(re.search(r"\S", lin.run("status").out), "and works")
+        lin.sync()
+        lin.set("customer", "L1", city="苏州")
+        before = lin.json("status")
+        other.user("lin", "rep")
+        foreign = other.invite("lin")
+        lin.enroll(firm.invite("sam"), expect=1)
+        lin.enroll(foreign.replace(foreign.split(",")[1], f"127.0.0.1:{firm.port}"), expect=1)
+        equal(lin.json("status")["device"], before["device"], "whose device it is")
+        lin.enroll(firm.invite("lin"))
+        after = lin.json("status")
+        check(after["device"] != before["device"], "it is another device")
+        equal(after["pending"], 1, "the work is still there")
+        equal(lin.sync()["accepted"], 1, "and goes out")
+        equal(firm.query("SELECT city FROM customer WHERE no = 'L1'"), [{"city": "苏州"}], "the store")
+
 
 
 main(globals())

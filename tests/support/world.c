@@ -155,7 +155,9 @@ static struct err enrol(struct world_device *d, const uint8_t former[16], uint32
         memcpy(request.former, former, sizeof request.former);
     }
     host.random(host.context, request.secret, sizeof request.secret);
-    host.random(host.context, d->public_key, sizeof d->public_key);
+    uint8_t seed[32];
+    host.random(host.context, seed, sizeof seed);
+    (void)crypto_sign_seed_keypair(d->public_key, d->secret_key, seed);
     memcpy(request.public_key, d->public_key, sizeof request.public_key);
     crypto_hash_sha256(hash, request.secret, sizeof request.secret);
     world_must(w, w->writer_db, db_begin(w->writer_db, DB_LOCK_WRITE));

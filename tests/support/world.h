@@ -13,6 +13,7 @@
 #include "common/changelog/replica.h"
 #include "common/changelog/store.h"
 #include "common/sync/client_session.h"
+#include "common/sync/courier_import.h"
 #include "tests/support/fake_host.h"
 #include "tests/support/scratch.h"
 
@@ -31,6 +32,7 @@ struct world_device {
     struct db *db;
     struct replica replica;
     uint8_t public_key[32];
+    uint8_t secret_key[64];
 };
 
 struct world {
@@ -114,6 +116,15 @@ struct sync_result device_sync_with(struct world_device *d, const struct fault_p
 struct sync_result device_sync(struct world_device *d);
 /* All devices until nothing is left to say: what one brings, the next ones fetch. */
 void world_heal(struct world *w);
+
+/* ---- files instead of a wire (world_courier.c) ---- */
+
+/* What waits on a device, as `legwork courier export` writes it; the count of transactions. */
+int64_t device_export(struct world_device *d, struct buf *file);
+/* Committed where it was taken, else rolled back. */
+struct err world_import(struct world *w, const struct buf *file, struct courier_report *report);
+/* One that must be taken. */
+struct courier_report world_take(struct world *w, const struct buf *file);
 
 /* ---- edits (world_edit.c) ---- */
 
