@@ -3,6 +3,8 @@
 
 #include <sodium.h>
 
+#include "common/changelog/move_job.h"
+
 /* ---- on the device ---- */
 
 static struct err begin(struct rig *g, const char *intent)
@@ -241,6 +243,26 @@ static struct err server_moves(struct rig *g)
     return write_end(g, w, err);
 }
 
+/* A job of one customer: named in a transaction, moved in a second, ended in a third. */
+static struct err moves_by_a_job(struct rig *g)
+{
+    const int64_t now = g->world.server.wall_ms;
+    bool ended = false;
+    int64_t no = 0;
+    struct err err = rig_open_store(g);
+    if (err.code == ERR_OK) {
+        err = move_job_open(&g->store, &no); /* left unfinished by a try before */
+    }
+    if (err.code == ERR_NOT_FOUND) {
+        err = move_job_make(&g->store, (const uint8_t(*)[16])g->customer, 1, g->world.books[BOB],
+                            now, &no);
+    }
+    while (err.code == ERR_OK && !ended) {
+        err = move_job_step(&g->store, no, now, &ended);
+    }
+    return err;
+}
+
 static struct err enrols(struct rig *g)
 {
     struct enrol request = {.name = bytes_text("phone"), .app = bytes_text("1"), .secret = {7}};
@@ -315,6 +337,7 @@ const struct scenario scenarios[] = {
     {"the server writes rows", false, server_puts},
     {"the server deletes a row", false, server_deletes},
     {"a customer moves", false, server_moves},
+    {"a job moves a customer", true, moves_by_a_job},
     {"a device is enrolled", false, enrols},
     {"the store is verified", false, verifies},
     {"a store is founded", false, founds},
