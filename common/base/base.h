@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "common/base/err.h"
+#include "common/base/planted.h"
 #include "protocol/arena.h"
 #include "protocol/buf.h"
 #include "protocol/bytes.h"

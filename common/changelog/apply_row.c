@@ -25,7 +25,7 @@ static struct err lay_between(struct apply *a, const struct table *t, const uint
     struct err err = err_ok();
     assert(count <= count_of(open));
     for (size_t i = 0; i < count && err.code == ERR_OK; i++) {
-        if (pending >> cells[i].column & 1) {
+        if ((pending >> cells[i].column & 1) != 0 && !planted(PENDING_OVERWRITTEN)) {
             err = hide(a, t, id, &cells[i]);
         } else {
             open[open_count++] = cells[i];
@@ -133,7 +133,9 @@ static struct err place_row(struct apply *a, const struct table *t, const uint8_
                             bool *missing)
 {
     if (local->found) {
-        return local->seq > stamp->seq ? err_ok() : lay_between(a, t, id, cells, count, stamp);
+        return local->seq > stamp->seq && !planted(OLDER_OVERWRITES)
+                   ? err_ok()
+                   : lay_between(a, t, id, cells, count, stamp);
     }
     if (is_deleted_here(a, t, id)) {
         return lay_below_delete(a, t, id, whole, cells, count, stamp);

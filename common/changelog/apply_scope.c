@@ -111,7 +111,8 @@ struct err apply_leave(struct apply *a, const struct scope_id *scope)
     if (err.code == ERR_OK) {
         err = forget_deleted(a, no);
     }
-    for (size_t i = 0; i < catalogue_table_count() && err.code == ERR_OK; i++) {
+    size_t tables = planted(LEFT_SCOPE_STAYS) ? 0 : catalogue_table_count();
+    for (size_t i = 0; i < tables && err.code == ERR_OK; i++) {
         char sql[96];
         (void)snprintf(sql, sizeof sql, "DELETE FROM %s WHERE _scope = ?1",
                        catalogue_table_at(i)->name);

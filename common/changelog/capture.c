@@ -136,6 +136,7 @@ static bool find_tx(struct replica *r)
     if (r->capture.tx == 0 && db_one_int(r->db, sql, &last).code != ERR_OK) {
         return false;
     }
+    last = planted(OUTBOX_KEY_REUSED) && r->outbox == NULL ? 0 : last;
     r->capture.tx = r->capture.tx == 0 ? last + 1 : r->capture.tx;
     return true;
 }

@@ -6,8 +6,9 @@
 /* Facts that a rep recorded are taken in, also where their parent was deleted meanwhile. */
 static bool stands_alone(const struct table *t)
 {
-    return t->write_class == CLASS_FACT || t->number == TABLE_visit ||
-           t->number == TABLE_sales_order || t->number == TABLE_market_note;
+    return (t->write_class == CLASS_FACT && !planted(FACT_REFUSED)) ||
+           (t->number == TABLE_visit && !planted(FACT_REFUSED)) || t->number == TABLE_sales_order ||
+           t->number == TABLE_market_note;
 }
 
 /* The author's own row is there: they have just been let in. */
@@ -179,7 +180,7 @@ struct err check_references(struct work *w, const struct permit *permit, const s
 struct err check_childless(struct work *w, const struct work_row *row, struct complaint *why)
 {
     const struct value id = value_blob(bytes_of(row->id, sizeof row->id));
-    for (size_t i = 0; i < catalogue_table_count(); i++) {
+    for (size_t i = 0; i < catalogue_table_count() && !planted(ORPHANS); i++) {
         const struct table *t = catalogue_table_at(i);
         for (size_t k = 0; k < t->column_count; k++) {
             const struct column *c = &t->columns[k];

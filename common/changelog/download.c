@@ -133,12 +133,13 @@ static struct err pick(struct download *d, const struct pass *p, const struct so
     bool own = p->cursor.done > 0 && !moved_in && is_own(d, rowmeta_at(&meta, s->seq));
     if (deleted) {
         out->columns = UINT64_C(1) << COLUMN_DELETED;
-        out->skipped = own;
+        out->skipped = own || planted(TOMBSTONE_FORGOTTEN);
         return err_ok();
     }
     uint64_t visible = 0;
     pick_sight(d, s, out, &visible);
-    out->columns = entered ? visible : rowmeta_newer(&meta, visible, p->cursor.done);
+    int64_t since = planted(CURSOR_BY_POS) ? p->cursor.pos : p->cursor.done;
+    out->columns = entered ? visible : rowmeta_newer(&meta, visible, since);
     if (p->is_new) {
         out->erased = 0;
     } else {
@@ -249,7 +250,8 @@ static struct err open_source(struct download *d, const struct pass *p, const st
         sql == NULL ? err_make(ERR_NOMEM, 0, "open_source") : db_use(d->st->db, sql, &s->q);
     if (err.code == ERR_OK) {
         bind_int(&s->q, 1, p->no);
-        bind_int(&s->q, 2, p->fill_to > 0 ? p->fill_pos : p->cursor.pos);
+        bind_int(&s->q, 2,
+                 (p->fill_to > 0 ? p->fill_pos : p->cursor.pos) + planted(CURSOR_OFF_BY_ONE));
         advance(s);
         err = stmt_err(&s->q, "open_source");
     }
@@ -415,7 +417,7 @@ static struct err step_pass(struct download *d, struct packer *packer, struct bu
         err = pack_chunk(d, packer, out);
     }
     if (ended) {
-        p->cursor.done = p->cursor.goal;
+        p->cursor.done = p->cursor.goal + planted(CURSOR_RUNS_AHEAD);
         p->cursor.pos = p->cursor.goal;
         p->cursor.goal = 0;
         d->pass_at++;

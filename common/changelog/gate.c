@@ -35,7 +35,7 @@ static bool knows_boot(const struct hello *hello)
 bool gate_is_late(const struct gate *g, const struct hello *hello)
 {
     size_t i = boot_index(g, hello->boot);
-    if (!knows_boot(hello) || i == g->boot_count) {
+    if (!knows_boot(hello) || i == g->boot_count || planted(LATE_COPY_TAKEN)) {
         return false;
     }
     /* Two requests of one millisecond are no surprise; two of a start that is over are. */
@@ -178,14 +178,15 @@ static struct err confirm(struct store *st, struct gate *g)
 static struct err check_token(struct store *st, struct gate *g, const struct hello *hello,
                               enum answer_status *out)
 {
-    if (hello->epoch == g->epoch_pending && is_token(hello->token, g->token_pending)) {
+    if (planted(TOKEN_IGNORED) ||
+        (hello->epoch == g->epoch_pending && is_token(hello->token, g->token_pending))) {
         *out = ANSWER_OK;
         return confirm(st, g);
     }
     if (g->epoch_pending == g->epoch && hello->epoch == g->epoch &&
         is_token(hello->token, g->token)) {
         *out = ANSWER_OK;
-        return err_ok();
+        return planted(TOKEN_ALWAYS_NEW) ? confirm(st, g) : err_ok();
     }
     *out = ANSWER_NEW_EPOCH;
     return g->epoch_pending > g->epoch ? err_ok() : close_epoch(st, g);

@@ -79,7 +79,7 @@ static struct err run_undoable(struct trial *t)
         return err;
     }
     struct err tried = trial_run(t);
-    err = db_savepoint_end(t->work.st->db, tried.code == ERR_OK);
+    err = db_savepoint_end(t->work.st->db, tried.code == ERR_OK || planted(REFUSAL_WRITES));
     return err.code != ERR_OK ? err : tried;
 }
 
@@ -108,7 +108,7 @@ struct err judge_rests(struct judge *j, const struct push *push, enum outcome *o
                        struct complaint *why)
 {
     *outcome = OUTCOME_ACCEPTED;
-    for (size_t i = 0; i < push->rest_count; i++) {
+    for (size_t i = 0; i < push->rest_count && !planted(HELD_IGNORED); i++) {
         struct verdict_entry before = {.outcome = OUTCOME_ACCEPTED};
         struct err err = verdict_by_seq(j, push->rests_on[i], &before);
         if (err.code != ERR_OK && err.code != ERR_NOT_FOUND) {
@@ -404,6 +404,7 @@ struct err judge_find_other(struct judge *j, const struct push *pushes, size_t c
     uint64_t highest = db_step_row(&q) ? (uint64_t)col_int(&q, 0) : 0;
     err = stmt_err(&q, "judge_find_other");
     stmt_reset(&q);
+    count = planted(IDENTITY_UNCHECKED) ? 0 : count;
     for (size_t i = 0; i < count && pushes[i].device_seq <= highest && !*other; i++) {
         err = err.code == ERR_OK ? is_other(j, &pushes[i], other) : err;
     }

@@ -11,7 +11,8 @@
 static bool is_own(const struct trial *t, const struct version *v)
 {
     const struct version *by = &t->work.by;
-    return v->author == by->author && v->epoch == by->epoch && v->device_seq <= by->device_seq;
+    return !planted(OWN_IS_CONFLICT) && v->author == by->author && v->epoch == by->epoch &&
+           v->device_seq <= by->device_seq;
 }
 
 uint64_t judge_conflicts(const struct trial *t, const struct change *change,
@@ -33,7 +34,7 @@ uint64_t judge_conflicts(const struct trial *t, const struct change *change,
     }
     for (size_t i = 0; i < row->table->column_count; i++) {
         const struct column *c = &row->table->columns[i];
-        if (c->group != 0 && (groups >> c->group & 1) != 0) {
+        if (c->group != 0 && (groups >> c->group & 1) != 0 && !planted(GROUP_SPLIT)) {
             mask |= UINT64_C(1) << c->number;
         }
     }
@@ -146,7 +147,7 @@ static struct err clash(struct trial *t, const struct change *change, struct wor
         return err;
     }
     bool takes_theirs = merge_takes_theirs(c->policy, &ours, &theirs);
-    if (value_equal(current, &cell->value)) {
+    if (value_equal(current, &cell->value) || (planted(LOSER_DROPPED) && takes_theirs)) {
         row->stands |= UINT64_C(1) << c->number;
     } else {
         err = keep(t, change, row, c, &cell->value, takes_theirs);
@@ -168,7 +169,7 @@ static struct err join_sets(struct trial *t, const struct change *change, struct
     struct value merged = value_null();
     struct complaint too_long = {0};
     struct err err = err_make(ERR_INVALID, 0, "join_sets");
-    if (cell->has_old) {
+    if (cell->has_old && !planted(SETS_REPLACED)) {
         err =
             merge_union(&cell->old, &cell->value, &row->values[c->number], t->work.arena, &merged);
     }

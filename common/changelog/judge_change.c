@@ -108,7 +108,8 @@ static bool was(const struct work_row *row, uint8_t column, const char *name)
 /* As the transaction found it: what submits an order may still write its lines. */
 static bool order_is_locked(const struct work_row *order)
 {
-    return order != NULL && !order->fresh && !was(order, COLUMN_sales_order_submit_state, "draft");
+    return !planted(LOCK_FORGOTTEN) && order != NULL && !order->fresh &&
+           !was(order, COLUMN_sales_order_submit_state, "draft");
 }
 
 static bool only_cancels(const struct change *change)
@@ -220,7 +221,7 @@ static struct err find_living(struct trial *t, const struct table *table,
     if (err.code == ERR_OK && *row == NULL) {
         return refuse(&t->why, "not_found", table, NULL, NULL);
     }
-    if (err.code == ERR_OK && (*row)->deleted_at != 0) {
+    if (err.code == ERR_OK && (*row)->deleted_at != 0 && !planted(DELETED_EDITED)) {
         return refuse(&t->why, "deleted", table, NULL, NULL);
     }
     return err.code == ERR_OK ? check_table(t, table, change->op) : err;
@@ -259,7 +260,7 @@ static struct err erase_living(struct trial *t, struct work_row *row, const stru
     if (err.code == ERR_OK) {
         err = check_lock(t, row, change);
     }
-    if (err.code == ERR_OK && judge_conflicts(t, change, row) != 0) {
+    if (err.code == ERR_OK && !planted(DELETE_OVER_EDIT) && judge_conflicts(t, change, row) != 0) {
         err = refuse(&t->why, "changed_since", row->table, NULL, NULL);
     }
     if (err.code == ERR_OK) {

@@ -5,8 +5,11 @@
 
 static bool is_later(const struct merge_write *a, const struct merge_write *b)
 {
+    if (planted(TIE_TO_THE_FIRST)) {
+        return true;
+    }
     if (a->at_ms != b->at_ms) {
-        return a->at_ms > b->at_ms;
+        return (a->at_ms > b->at_ms) != planted(LATER_LOSES);
     }
     int devices = memcmp(a->device, b->device, sizeof a->device);
     if (devices != 0) {
@@ -25,7 +28,8 @@ bool merge_takes_theirs(enum merge_policy policy, const struct merge_write *ours
     case MERGE_FIRST:
         return is_later(ours, theirs);
     case MERGE_FORWARD: /* a late draft can't reopen a submitted order */
-        return theirs->rank != ours->rank ? theirs->rank > ours->rank : is_later(theirs, ours);
+        return theirs->rank != ours->rank && !planted(FORWARD_AS_LATEST) ? theirs->rank > ours->rank
+                                                                         : is_later(theirs, ours);
     case MERGE_SERVER:
         return theirs->by_server && (!ours->by_server || is_later(theirs, ours));
     case MERGE_UNION:

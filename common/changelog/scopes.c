@@ -92,6 +92,7 @@ struct err scope_next(struct store *st, int64_t no, int64_t at_least, int64_t *s
     if (err.code != ERR_OK) {
         return err;
     }
+    at_least = planted(NUMBER_FALLS) ? 0 : at_least;
     scope->counter = (scope->counter > at_least ? scope->counter : at_least) + 1;
     scope->raised = true;
     scope->touched = true;

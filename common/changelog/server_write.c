@@ -203,7 +203,7 @@ static struct err find_at_base(struct work *work, const struct table *t, const u
     if (err.code != ERR_OK) {
         return err;
     }
-    if (base >= 0 && base != (*row == NULL ? 0 : (*row)->seq)) {
+    if (!planted(PAGE_BASE_IGNORED) && base >= 0 && base != (*row == NULL ? 0 : (*row)->seq)) {
         return refuse(why, "changed_since", t, NULL, NULL);
     }
     if (*row != NULL && (*row)->deleted_at != 0) {

@@ -161,7 +161,8 @@ static struct err settle_below(struct judging *j, const struct outbox_entry *e)
     for (size_t i = 0; i < t->column_count && err.code == ERR_OK; i++) {
         uint8_t c = t->columns[i].number;
         bool mine = e->op != CHANGE_UPDATE || (e->cols >> c & 1) != 0;
-        err = mine ? under_drop(r->db, e->table, e->id, c) : err;
+        bool stays = planted(BELOW_KEPT) && outbox_changed_after(r, e->table, e->id, e->tx, c);
+        err = mine && !stays ? under_drop(r->db, e->table, e->id, c) : err;
     }
     return err;
 }
@@ -245,7 +246,7 @@ static struct err rebase_later(struct judging *j, const struct verdict_row *row)
     struct err err =
         e == NULL ? err_ok() : db_one_int(r->db, "SELECT coalesce(max(tx), 0) FROM sent", &frozen);
     for (; e != NULL && err.code == ERR_OK; e = outbox_next(r, e)) {
-        if (e->tx > frozen && e->base < row->seq) {
+        if (!planted(REBASE_SKIPPED) && e->tx > frozen && e->base < row->seq) {
             err = outbox_rebase(r, e, row->seq);
         }
     }
@@ -401,7 +402,7 @@ static struct err refuse(struct judging *j)
             err = restore_row(j->a, &e[i]);
         }
     }
-    if (err.code == ERR_OK) {
+    if (err.code == ERR_OK && !planted(OUTBOX_STAYS)) {
         err = outbox_remove(r, j->tx);
     }
     return err.code == ERR_OK ? recount_end(j, &recount) : err;
@@ -438,7 +439,7 @@ static struct err judge(struct judging *j, struct verdict_tally *tally)
         err = refuse(j);
         break;
     }
-    if (err.code == ERR_OK && kind != NULL) {
+    if (err.code == ERR_OK && kind != NULL && !planted(REFUSED_UNSHOWN)) {
         err = put_inbox(j, kind);
     }
     return err.code == ERR_OK ? store_state(j, state) : err;

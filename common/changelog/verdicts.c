@@ -29,7 +29,7 @@ struct err verdict_by_identity(struct judge *j, const uint8_t identity[32],
     if (err.code != ERR_OK) {
         return err;
     }
-    bind_int(&q, 1, j->device);
+    bind_int(&q, 1, planted(DEDUPE_FORGOTTEN) ? -1 : (int64_t)j->device);
     bind_blob(&q, 2, bytes_of(identity, 32));
     return read_entry(&q, out);
 }
@@ -155,6 +155,7 @@ static uint64_t unseen_of(const struct judge *j, const struct work_row *row, boo
     }
     uint64_t newer = rowmeta_newer(&row->meta, visible, dones_of(&j->dones, row->scope));
     uint64_t lacks = rewritten ? newer : newer & ~row->stands & ~own_earlier(j, row, newer);
+    lacks = planted(UNSEEN_UNTOLD) ? 0 : lacks;
     return lacks | (row->differs & visible);
 }
 

@@ -293,7 +293,7 @@ static struct err depart(struct work *w, struct work_row *row)
     if (err.code != ERR_OK) {
         return err;
     }
-    bind_int(&q, 1, row->left_scope);
+    bind_int(&q, 1, planted(DEPARTURE_FORGOTTEN) ? -1 : row->left_scope);
     bind_int(&q, 2, row->left_seq);
     bind_int(&q, 3, row->table->number);
     bind_id(&q, 4, row->id);
@@ -324,7 +324,7 @@ struct err work_move(struct work *w, struct work_row *row, int64_t to_scope)
     row->scope = to_scope;
     err = touch(w, row);
     if (err.code == ERR_OK) {
-        row->entered = row->seq;
+        row->entered = planted(ENTRY_FORGOTTEN) ? row->entered : row->seq;
         err = undo_departure(w, row);
     }
     return err.code == ERR_OK ? put(w, row, ROWSQL_MOVED) : err;

@@ -165,8 +165,8 @@ static int configure(struct db *db, const struct db_options *o)
     }
     if (rc == SQLITE_OK) {
         rc = sqlite3_exec(db->handle,
-                          o->sync_normal ? "PRAGMA synchronous = NORMAL"
-                                         : "PRAGMA synchronous = FULL",
+                          o->sync_normal || planted(SYNC_SKIPPED) ? "PRAGMA synchronous = NORMAL"
+                                                                  : "PRAGMA synchronous = FULL",
                           NULL, NULL, NULL);
     }
     if (rc == SQLITE_OK) { /* reads the header: a file that isn't a database shows here */
@@ -261,7 +261,7 @@ static int open_handle(struct db *db, const char *path, const struct db_options 
     if (rc == SQLITE_OK) {
         rc = configure(db, o);
     }
-    if (rc == SQLITE_OK && o->mode != DB_READ) {
+    if (rc == SQLITE_OK && o->mode != DB_READ && !planted(WAL_UNSETTLED)) {
         rc = settle_wal(db);
     }
     if (o->mode == DB_READ && o->vfs == NULL && db->handle != NULL &&

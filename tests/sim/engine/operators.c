@@ -24,7 +24,7 @@ static void operate_sync(struct sim *s)
 
 /* One write of the server's, in a transaction of its own, and to the oracle once it is committed.
  */
-static void write_one(struct sim *s, const struct oracle_write *w)
+static enum err_code write_one(struct sim *s, const struct oracle_write *w, int64_t base)
 {
     struct sim_server *v = &s->server;
     struct server_write *write = NULL;
@@ -43,13 +43,13 @@ static void write_one(struct sim *s, const struct oracle_write *w)
     struct err err = db_begin(v->writer_db, DB_LOCK_WRITE);
     if (err.code != ERR_OK) {
         (void)server_is_gone(s);
-        return;
+        return err.code;
     }
     s->write_pending = true;
     err = server_write_begin(&v->writer, s->firm->people[SIM_BOSS], "sim", now.wall_ms, &write);
     if (err.code == ERR_OK && w->op == ORACLE_PUT) {
-        err = server_write_put(write, catalogue_table(w->table), w->id, w->cells, w->cell_count, -1,
-                               &seq, NULL, &why);
+        err = server_write_put(write, catalogue_table(w->table), w->id, w->cells, w->cell_count,
+                               base, &seq, NULL, &why);
     } else if (err.code == ERR_OK && w->op == ORACLE_DELETE) {
         err = server_write_delete(write, catalogue_table(w->table), w->id, -1, &why);
     } else if (err.code == ERR_OK) {
@@ -66,6 +66,7 @@ static void write_one(struct sim *s, const struct oracle_write *w)
         feed_oracle(s);
         s->write_pending = false; /* what changed nothing leaves no entry */
     }
+    return err.code;
 }
 
 static const struct oracle_row *any_customer(struct sim *s)
@@ -111,8 +112,39 @@ static void operate_server_put(struct sim *s)
     struct oracle_write w = {.op = ORACLE_PUT, .table = TABLE_customer, .cell_count = 1};
     memcpy(w.id, row->id, 16);
     w.cells[0] = sim_text(column, text);
-    write_one(s, &w);
+    (void)write_one(s, &w, -1);
     note_server_text(s, row, column, saw);
+}
+
+/* A manager opens a page, and saves it some time later: over nothing that it hadn't shown. */
+static void operate_page(struct sim *s)
+{
+    char text[24];
+    if (!s->page.open) {
+        const struct oracle_row *row = any_customer(s);
+        s->page.open = row != NULL;
+        if (row != NULL) {
+            memcpy(s->page.id, row->id, 16);
+            s->page.seq = row->seq;
+            s->page.saw = sim_serial(&row->values[COLUMN_customer_city]);
+        }
+        return;
+    }
+    const struct oracle_row *row = oracle_find(&s->oracle, TABLE_customer, s->page.id);
+    if (!s->server.up || row->deleted_at != 0) {
+        return;
+    }
+    bool stale = row->seq != s->page.seq;
+    (void)snprintf(text, sizeof text, "w%d.", ++s->serial);
+    struct oracle_write w = {.op = ORACLE_PUT, .table = TABLE_customer, .cell_count = 1};
+    memcpy(w.id, row->id, 16);
+    w.cells[0] = sim_text(COLUMN_customer_city, text);
+    enum err_code code = write_one(s, &w, s->page.seq);
+    if (stale && code == ERR_OK) {
+        sim_break(s, INV_LOST, "a page was saved over what it hadn't shown");
+    }
+    note_server_text(s, row, COLUMN_customer_city, s->page.saw);
+    s->page.open = false;
 }
 
 static void operate_server_delete(struct sim *s)
@@ -126,7 +158,7 @@ static void operate_server_delete(struct sim *s)
     const struct oracle_row *row = oracle_find(&s->oracle, w.table, w.id);
     if (row != NULL && row->deleted_at == 0 &&
         (w.table == TABLE_contact || w.table == TABLE_customer || w.table == TABLE_visit)) {
-        write_one(s, &w);
+        (void)write_one(s, &w, -1);
     }
 }
 
@@ -137,7 +169,7 @@ static void operate_move(struct sim *s)
         struct oracle_write w = {.op = ORACLE_MOVE, .table = TABLE_customer};
         memcpy(w.id, row->id, 16);
         memcpy(w.book, s->firm->books[sim_below(s, SIM_PEOPLE)], 16);
-        write_one(s, &w);
+        (void)write_one(s, &w, -1);
     }
 }
 
@@ -167,7 +199,7 @@ static void operate_rights(struct sim *s)
         w.cells[0] = sim_id(COLUMN_book_holder_book_id, s->firm->books[SIM_ANN]);
         w.cells[1] = sim_id(COLUMN_book_holder_person_id, s->firm->people[SIM_BOB]);
     }
-    write_one(s, &w);
+    (void)write_one(s, &w, -1);
 }
 
 /* A column that only managers see. */
@@ -177,7 +209,7 @@ static void operate_cost(struct sim *s)
         struct oracle_write w = {.op = ORACLE_PUT, .table = TABLE_product, .cell_count = 1};
         memcpy(w.id, s->firm->products[sim_below(s, SIM_PRODUCTS)], 16);
         w.cells[0] = sim_int(COLUMN_product_cost, 500 + (int64_t)sim_below(s, 1000));
-        write_one(s, &w);
+        (void)write_one(s, &w, -1);
     }
 }
 

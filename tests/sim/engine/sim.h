@@ -227,6 +227,12 @@ struct sim {
         uint8_t id[16];
     } rows[SIM_ROWS_MAX];
     uint8_t helper[16];
+    struct { /* that a manager has open in the dashboard */
+        bool open;
+        uint8_t id[16];
+        int64_t seq;
+        int saw;
+    } page;
     struct sim_counts counts;
     uint64_t hash;
     bool tells; /* prints each step */

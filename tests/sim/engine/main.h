@@ -1,0 +1,16 @@
+/* What the simulator's program can be asked for: see main.c. */
+#ifndef TESTS_SIM_ENGINE_MAIN_H
+#define TESTS_SIM_ENGINE_MAIN_H
+
+#include "tests/sim/engine/sim.h"
+
+struct totals;
+bool simulate_seed(const struct sim_firm *firm, uint64_t seed, bool tells, bool hashes,
+                   struct totals *totals);
+/* Numbers `first` to `last`, at most `seeds_max` seeds each. False: one wasn't found. */
+bool plants_run(const struct sim_firm *firm, uint64_t seeds_max, int first, int last);
+bool plant_tell(const struct sim_firm *firm, int number, uint64_t seed);
+bool tapes_shrink(const struct sim_firm *firm, uint64_t seed, const char *path);
+bool tapes_replay(const struct sim_firm *firm, char **paths, int count);
+
+#endif

@@ -1,0 +1,172 @@
+/* Failing runs, made short: parts of a tape are left out, then numbers made smaller, as long as the
+ * same invariant breaks. A tape's file is the seed and what was drawn, as text. */
+#include "tests/sim/engine/main.h"
+
+#define TRIES_MAX 3000
+
+struct tape_file {
+    uint64_t seed;
+    enum invariant which;
+    size_t count;
+    uint32_t *draws;
+};
+
+static enum invariant run(const struct sim_firm *firm, const struct tape_file *t, bool tells)
+{
+    struct sim *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        abort();
+    }
+    s->tells = tells;
+    tape_replay(&s->tape, t->draws, t->count);
+    sim_run(s, firm, t->seed);
+    enum invariant broken = s->broken;
+    if (broken != INV_NONE) {
+        printf("I%d %s: %s\n", (int)broken, invariant_name(broken), s->story);
+    }
+    sim_release(s);
+    free(s);
+    return broken;
+}
+
+/* Tries the tape without `size` numbers from `at` on. */
+static bool cut(const struct sim_firm *firm, struct tape_file *t, size_t at, size_t size)
+{
+    struct tape_file shorter = *t;
+    size_t end = at + size < t->count ? at + size : t->count;
+    shorter.draws = malloc((t->count + 1) * sizeof *shorter.draws);
+    if (shorter.draws == NULL) {
+        abort();
+    }
+    memcpy(shorter.draws, t->draws, at * sizeof *t->draws);
+    memcpy(shorter.draws + at, t->draws + end, (t->count - end) * sizeof *t->draws);
+    shorter.count = t->count - (end - at);
+    if (run(firm, &shorter, false) != t->which) {
+        free(shorter.draws);
+        return false;
+    }
+    free(t->draws);
+    *t = shorter;
+    return true;
+}
+
+static bool zero(const struct sim_firm *firm, struct tape_file *t, size_t at)
+{
+    uint32_t was = t->draws[at];
+    t->draws[at] = 0;
+    if (run(firm, t, false) == t->which) {
+        return true;
+    }
+    t->draws[at] = was;
+    return false;
+}
+
+static void shrink(const struct sim_firm *firm, struct tape_file *t)
+{
+    int tries = 0;
+    for (size_t size = t->count / 2; size > 0 && tries < TRIES_MAX; size /= 2) {
+        for (size_t at = 0; at < t->count && tries < TRIES_MAX; tries++) {
+            at += cut(firm, t, at, size) ? 0 : size;
+        }
+    }
+    for (size_t at = 0; at < t->count && tries < TRIES_MAX; at++) {
+        if (t->draws[at] != 0) {
+            (void)zero(firm, t, at);
+            tries++;
+        }
+    }
+    while (t->count > 0 && t->draws[t->count - 1] == 0) { /* behind the end there are zeros */
+        t->count--;
+    }
+}
+
+static bool store(const struct tape_file *t, const char *path)
+{
+    FILE *f = fopen(path, "w");
+    if (f == NULL) {
+        return false;
+    }
+    fprintf(f, "seed %" PRIu64 " breaks I%d %s\n", t->seed, (int)t->which,
+            invariant_name(t->which));
+    for (size_t i = 0; i < t->count; i++) {
+        fprintf(f, "%" PRIu32 "%c", t->draws[i], i % 20 == 19 ? '\n' : ' ');
+    }
+    fprintf(f, "\n");
+    return fclose(f) == 0;
+}
+
+static bool load(const char *path, struct tape_file *t)
+{
+    FILE *f = fopen(path, "r");
+    int which = 0;
+    *t = (struct tape_file){.seed = 0};
+    if (f == NULL || fscanf(f, "seed %" SCNu64 " breaks I%d %*s", &t->seed, &which) != 2) {
+        if (f != NULL) {
+            fclose(f);
+        }
+        return false;
+    }
+    t->which = (enum invariant)which;
+    size_t room = 0;
+    uint32_t drawn;
+    while (fscanf(f, "%" SCNu32, &drawn) == 1) {
+        if (t->count == room) {
+            room = room == 0 ? 256 : room * 2;
+            uint32_t *more = realloc(t->draws, room * sizeof *more);
+            if (more == NULL) {
+                abort();
+            }
+            t->draws = more;
+        }
+        t->draws[t->count++] = drawn;
+    }
+    fclose(f);
+    return true;
+}
+
+bool tapes_shrink(const struct sim_firm *firm, uint64_t seed, const char *path)
+{
+    struct tape_file t = {.seed = seed};
+    struct sim *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        abort();
+    }
+    tape_record(&s->tape, seed);
+    sim_run(s, firm, seed);
+    t.which = s->broken;
+    t.count = s->tape.count;
+    t.draws = malloc((t.count + 1) * sizeof *t.draws);
+    if (t.draws == NULL) {
+        abort();
+    }
+    memcpy(t.draws, s->tape.drawn, t.count * sizeof *t.draws);
+    sim_release(s);
+    free(s);
+    if (t.which != INV_NONE) {
+        shrink(firm, &t);
+        printf("seed %" PRIu64 ": %zu choices are left\n", seed, t.count);
+    } else {
+        printf("seed %" PRIu64 " holds\n", seed);
+    }
+    bool good = t.which != INV_NONE && store(&t, path);
+    free(t.draws);
+    return good;
+}
+
+bool tapes_replay(const struct sim_firm *firm, char **paths, int count)
+{
+    bool good = count > 0;
+    for (int i = 0; i < count; i++) {
+        struct tape_file t;
+        if (!load(paths[i], &t)) {
+            printf("%s: no tape\n", paths[i]);
+            good = false;
+            continue;
+        }
+        bool holds = run(firm, &t, false) == INV_NONE;
+        printf("%s: %s\n", paths[i], holds ? "holds" : "BREAKS");
+        good = good && holds;
+        free(t.draws);
+    }
+    return good;
+}
