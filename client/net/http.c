@@ -390,6 +390,20 @@ static struct err outcome(struct exchange *x)
     return err;
 }
 
+/* After a line went silent, libcurl would put the next request on the same connection and wait
+ * again. The stream goes along; whoever listens opens it anew. */
+static struct err forget_connections(struct http *h, struct err err)
+{
+    http_stream_close(h);
+    CURLM *fresh = curl_multi_init();
+    if (fresh == NULL) {
+        return err_make(ERR_NOMEM, 0, "http");
+    }
+    curl_multi_cleanup(h->multi);
+    h->multi = fresh;
+    return err;
+}
+
 struct err http_send(struct http *h, const struct http_request *request, struct http_answer *answer)
 {
     struct exchange *x = &h->call;
@@ -401,7 +415,8 @@ struct err http_send(struct http *h, const struct http_request *request, struct 
         err = outcome(x);
     }
     stop(x);
-    return err;
+    bool silent = err.code == ERR_NETWORK || answer->status == 408; /* it didn't all arrive there */
+    return silent ? forget_connections(h, err) : err;
 }
 
 /* ---- the stream ---- */

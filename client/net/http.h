@@ -10,7 +10,8 @@
 
 #define HTTP_FAULT_BYTES_MAX    ((size_t)64 * 1024)
 #define HTTP_CONNECT_TIMEOUT_MS 10000L
-#define HTTP_STALL_TIMEOUT_S    25L /* no byte in either direction for so long: the line is dead */
+/* No byte in either direction for so long: the line is dead. libcurl notices up to 6 s later. */
+#define HTTP_STALL_TIMEOUT_S 20L
 
 struct http;
 
