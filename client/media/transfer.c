@@ -8,8 +8,9 @@
 
 #include "client/machine.h"
 
-#define PATH_SIZE      128
-#define NETWORK_OPTION "photo_network"
+#define PATH_SIZE               128
+#define NETWORK_OPTION          "photo_network"
+#define SETTING_ARENA_BYTES_MAX ((size_t)256 * 1024)
 
 struct transfer {
     struct sync_loop *loop;
@@ -280,7 +281,7 @@ struct err photo_network_get(struct home *home, enum photo_network *out)
 {
     struct arena arena;
     struct bytes text;
-    arena_init(&arena, SETTING_BYTES_MAX);
+    arena_init(&arena, SETTING_ARENA_BYTES_MAX);
     struct err err = home_setting(home->db, NETWORK_OPTION, &arena, &text);
     *out = bytes_equal(text, bytes_text("unmetered")) ? NETWORK_UNMETERED : NETWORK_ANY;
     arena_release(&arena);

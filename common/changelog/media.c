@@ -3,6 +3,7 @@
 
 #include "common/changelog/store_internal.h"
 
+#define ROWS_BYTES_MAX         ((size_t)1024 * 1024) /* 16 each: rows that name one picture */
 #define PERMIT_ARENA_BYTES_MAX ((size_t)1024 * 1024) /* a manager's scopes */
 
 enum { FOUND_SCOPE, FOUND_SIZE, FOUND_WIDTH, FOUND_HEIGHT, FOUND_FORMAT, FOUND_AUTHOR };
@@ -112,4 +113,124 @@ struct err media_has_come(struct store *st, const char *sha256, bool *out)
         stmt_reset(&q);
     }
     return stmt_err(&q, "media_has_come");
+}
+
+struct err media_is_needed(struct store *st, const char *sha256, bool *needed)
+{
+    struct stmt q;
+    *needed = true;
+    struct err err =
+        db_use(st->db,
+               "SELECT EXISTS (SELECT 1 FROM media WHERE sha256 = ?1 AND _deleted_at IS NULL)", &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_text(&q, 1, sha256);
+    if (db_step_row(&q)) {
+        *needed = col_int(&q, 0) != 0;
+        stmt_reset(&q);
+    }
+    return stmt_err(&q, "media_is_needed");
+}
+
+struct err media_next_whole(struct store *st, const char *after, struct media_whole *out)
+{
+    struct stmt q;
+    struct err err = db_use(st->db,
+                            "SELECT sha256, size FROM blob WHERE sha256 > ?1 AND EXISTS"
+                            " (SELECT 1 FROM media m WHERE m.sha256 = blob.sha256"
+                            "  AND m._deleted_at IS NULL) ORDER BY sha256 LIMIT 1",
+                            &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_text(&q, 1, after != NULL ? after : "");
+    if (!db_step_row(&q)) {
+        err = stmt_err(&q, "media_next_whole");
+        return err.code == ERR_OK ? err_make(ERR_NOT_FOUND, 0, "media_next_whole") : err;
+    }
+    (void)snprintf(out->sha256, sizeof out->sha256, "%s", col_text(&q, 0));
+    out->size = col_int(&q, 1);
+    stmt_reset(&q);
+    return err_ok();
+}
+
+struct err media_count_awaited(struct store *st, int64_t *count)
+{
+    return db_one_int(st->db,
+                      "SELECT count(DISTINCT sha256) FROM media m WHERE m._deleted_at IS NULL"
+                      " AND NOT EXISTS (SELECT 1 FROM blob b WHERE b.sha256 = m.sha256)",
+                      count);
+}
+
+struct err media_forget_unneeded(struct store *st)
+{
+    return db_exec(st->db, "DELETE FROM blob WHERE NOT EXISTS (SELECT 1 FROM media m"
+                           " WHERE m.sha256 = blob.sha256 AND m._deleted_at IS NULL)");
+}
+
+/* The rows that name it, read before any is written. */
+static struct err rows_of(struct store *st, const char *sha256, struct buf *ids)
+{
+    struct stmt q;
+    struct err err =
+        db_use(st->db, "SELECT id FROM media WHERE sha256 = ?1 AND _deleted_at IS NULL", &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_text(&q, 1, sha256);
+    while (db_step_row(&q)) {
+        buf_put(ids, col_bytes(&q, 0));
+    }
+    err = stmt_err(&q, "media_rows");
+    return err.code == ERR_OK && ids->bad ? err_make(ERR_LIMIT, 0, "media_rows") : err;
+}
+
+static struct err want(struct server_write *w, const struct buf *ids, int64_t now_ms,
+                       struct complaint *why)
+{
+    const struct cell wanted = {.column = COLUMN_media_wanted_at, .value = value_int(now_ms)};
+    struct err err = err_ok();
+    for (size_t at = 0; at + 16 <= ids->size && err.code == ERR_OK; at += 16) {
+        int64_t seq;
+        err = server_write_put(w, catalogue_table(TABLE_media), ids->at + at, &wanted, 1, -1, &seq,
+                               NULL, why);
+    }
+    return err;
+}
+
+static struct err drop_record(struct store *st, const char *sha256)
+{
+    struct stmt q;
+    struct err err = db_use(st->db, "DELETE FROM blob WHERE sha256 = ?1", &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_text(&q, 1, sha256);
+    return db_step_done(&q, "media_ask_again");
+}
+
+struct err media_ask_again(struct store *st, const char *sha256, int64_t now_ms)
+{
+    struct server_write *w = NULL;
+    struct complaint why;
+    struct buf ids;
+    struct err err = db_begin(st->db, DB_LOCK_WRITE);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    buf_init(&ids, ROWS_BYTES_MAX);
+    err = server_write_begin(st, NULL, "photo.wanted", now_ms, &w);
+    if (err.code == ERR_OK) {
+        err = rows_of(st, sha256, &ids);
+        err = err.code == ERR_OK ? want(w, &ids, now_ms, &why) : err;
+        err = err.code == ERR_OK ? drop_record(st, sha256) : err;
+        if (err.code == ERR_OK) {
+            err = server_write_end(w, &why);
+        } else {
+            server_write_cancel(w);
+        }
+    }
+    buf_release(&ids);
+    return db_end(st->db, err);
 }

@@ -24,4 +24,22 @@ MUST_USE struct err media_came(struct store *st, const char *sha256, int64_t siz
                                uint32_t number);
 MUST_USE struct err media_has_come(struct store *st, const char *sha256, bool *out);
 
+/* Whether a living row names it. */
+MUST_USE struct err media_is_needed(struct store *st, const char *sha256, bool *needed);
+/* Of those that came whole and are needed, the first behind `after` (NULL: from the start) by name;
+ * ERR_NOT_FOUND: no more. */
+struct media_whole {
+    char sha256[65];
+    int64_t size;
+};
+MUST_USE struct err media_next_whole(struct store *st, const char *after, struct media_whole *out);
+/* Pictures that rows name and that never came: on their way, or still on a device. */
+MUST_USE struct err media_count_awaited(struct store *st, int64_t *count);
+/* Its file is gone or wrong: no longer counted as having come, and every row that names it asks for
+ * it again (`wanted_at`), so that a device that still has it brings it. A transaction of its own.
+ */
+MUST_USE struct err media_ask_again(struct store *st, const char *sha256, int64_t now_ms);
+/* Drops the record of those that no living row names. Inside a transaction. */
+MUST_USE struct err media_forget_unneeded(struct store *st);
+
 #endif

@@ -6,6 +6,7 @@
 #include "server/admin/command.h"
 #include "server/admin/data.h"
 #include "server/admin/options.h"
+#include "server/admin/photos.h"
 #include "server/admin/say.h"
 
 #define REPORT_BYTES_MAX (16 * 1024 * 1024)
@@ -63,7 +64,14 @@ static int verify(struct data *d, bool json)
     buf_init(&findings, REPORT_BYTES_MAX);
     buf_init(&out, REPORT_BYTES_MAX);
     arena_init(&arena, DIGEST_BYTES_MAX);
+    struct photos_found photos;
     struct err found = store_verify(&d->store, &findings);
+    if (found.code == ERR_OK) {
+        found = photos_check(d, false, &findings, &photos);
+    }
+    if (found.code == ERR_OK && photos.missing + photos.wrong > 0) {
+        found = err_make(ERR_CORRUPT, 0, "photos");
+    }
     struct err err = store_digest(&d->store, 0, &arena, &digest);
     if (err.code == ERR_OK && json) {
         print_json(&digest, found.code == ERR_OK, buf_text(&findings), &out);

@@ -156,6 +156,7 @@ class Firm:
         self.port = free_port()
         self.metrics_port = None
         self.process = None
+        self.options = [] # more words for `serve`
         password = self.dir / "password"
         password.write_text(PASSWORD + "\n")
         try:
@@ -214,7 +215,7 @@ class Firm:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [LEGWORKD, "--data", self.data, "serve", "--listen", f"127.0.0.1:{self.port}",
-                 "--metrics", "127.0.0.1:0"], env=environment(), stdin=subprocess.DEVNULL,
+                 "--metrics", "127.0.0.1:0", *self.options], env=environment(), stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log)
         end = time.monotonic() + 30
         while time.monotonic() < end:
