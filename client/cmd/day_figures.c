@@ -4,22 +4,36 @@
 #include "client/cmd/moment.h"
 #include "common/domain/pricing.h"
 
-/* ?1 person, ?2 day */
+/* ?1 person, ?2 day. Facts at customers who went to somebody else left with them; what they were
+ * stands in past_day, and counts as long as the customer isn't here. */
 static const char figures_sql[] =
-    "SELECT (SELECT count(*) FROM visit_plan WHERE person_id = ?1 AND on_day = ?2"
-    "  AND state <> 'cancelled' AND _deleted_at IS NULL),"
-    " count(*), coalesce(sum(EXISTS (SELECT 1 FROM sales_order o WHERE o.visit_id = v.id"
-    "  AND o.submit_state = 'submitted' AND o.cancelled_at IS NULL"
-    "  AND o._deleted_at IS NULL)), 0),"
+    "WITH past AS (SELECT total(planned) AS planned, total(visited) AS visited,"
+    "  total(productive) AS productive, total(orders) AS orders, total(order_value) AS value,"
+    "  total(collected) AS collected, min(first_at) AS first_at, max(last_at) AS last_at,"
+    "  total(outlet_ms) AS outlet_ms FROM past_day p WHERE person_id = ?1 AND on_day = ?2"
+    "  AND _deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM customer c WHERE c.id = p.about_id)),"
+    " here AS (SELECT count(*) AS visited, coalesce(sum(EXISTS (SELECT 1 FROM sales_order o"
+    "  WHERE o.visit_id = v.id AND o.submit_state = 'submitted' AND o.cancelled_at IS NULL"
+    "  AND o._deleted_at IS NULL)), 0) AS productive, min(checkin_at) AS first_at,"
+    "  max(checkin_at) AS last_at,"
+    "  coalesce(sum(max(coalesce(checkout_at, checkin_at) - checkin_at, 0)), 0) AS outlet_ms"
+    "  FROM visit v WHERE v.person_id = ?1 AND v.visit_day = ?2 AND v._deleted_at IS NULL)"
+    " SELECT (SELECT count(*) FROM visit_plan WHERE person_id = ?1 AND on_day = ?2"
+    "  AND state <> 'cancelled' AND _deleted_at IS NULL) + CAST(past.planned AS INTEGER),"
+    " here.visited + CAST(past.visited AS INTEGER),"
+    " here.productive + CAST(past.productive AS INTEGER),"
     " (SELECT count(*) FROM sales_order WHERE person_id = ?1 AND order_day = ?2"
-    "  AND submit_state = 'submitted' AND cancelled_at IS NULL AND _deleted_at IS NULL),"
+    "  AND submit_state = 'submitted' AND cancelled_at IS NULL AND _deleted_at IS NULL)"
+    "  + CAST(past.orders AS INTEGER),"
     " (SELECT coalesce(sum(total), 0) FROM sales_order WHERE person_id = ?1 AND order_day = ?2"
-    "  AND submit_state = 'submitted' AND cancelled_at IS NULL AND _deleted_at IS NULL),"
+    "  AND submit_state = 'submitted' AND cancelled_at IS NULL AND _deleted_at IS NULL)"
+    "  + CAST(past.value AS INTEGER),"
     " (SELECT coalesce(sum(CASE WHEN reverses_id IS NULL THEN amount ELSE -abs(amount) END), 0)"
-    "  FROM payment WHERE person_id = ?1 AND paid_day = ?2 AND _deleted_at IS NULL),"
-    " min(checkin_at), max(checkin_at),"
-    " coalesce(sum(max(coalesce(checkout_at, checkin_at) - checkin_at, 0)), 0) / 60000"
-    " FROM visit v WHERE v.person_id = ?1 AND v.visit_day = ?2 AND v._deleted_at IS NULL";
+    "  FROM payment WHERE person_id = ?1 AND paid_day = ?2 AND _deleted_at IS NULL)"
+    "  + CAST(past.collected AS INTEGER),"
+    " min(coalesce(here.first_at, past.first_at), coalesce(past.first_at, here.first_at)),"
+    " max(coalesce(here.last_at, past.last_at), coalesce(past.last_at, here.last_at)),"
+    " (here.outlet_ms + CAST(past.outlet_ms AS INTEGER)) / 60000 FROM here, past";
 
 struct err day_figures_read(struct app *app, const char *day, struct day_figures *out)
 {

@@ -2,6 +2,7 @@
  * an import of any size needs the memory of one row; the change log's entry is made with the
  * first. */
 #include "common/changelog/checks.h"
+#include "common/changelog/past_day.h"
 
 #include "common/base/complaint.h"
 #include "common/changelog/rules.h"
@@ -313,7 +314,7 @@ struct err server_write_move(struct server_write *w, const uint8_t customer[16],
     work_begin(w, &work);
     struct err err = move_customer(w, &work, customer, to_book, rows);
     work_release(&work);
-    return err;
+    return err.code == ERR_OK && *rows > 0 ? past_days_keep(w, customer) : err;
 }
 
 static struct err check_orders(struct server_write *w, struct complaint *why)

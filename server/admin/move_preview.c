@@ -76,8 +76,10 @@ static struct err note_source(struct preview *p, const uint8_t book[16])
 static struct err count_rows(struct preview *p, int64_t after)
 {
     struct stmt q;
-    struct err err =
-        db_use(p->d->db, "SELECT tbl, count(*) FROM change_row WHERE no > ?1 GROUP BY tbl", &q);
+    struct err err = db_use(p->d->db,
+                            "SELECT tbl, count(*) FROM change_row WHERE no > ?1"
+                            " AND left_scope IS NOT NULL GROUP BY tbl",
+                            &q);
     if (err.code != ERR_OK) {
         return err;
     }

@@ -217,4 +217,41 @@ def test_a_role_changes():
         sam.run("verify")
 
 
+def test_past_days_stay_as_they_were():
+    """A day's figures, on the device and in the report, don't change when its customers go to somebody else."""
+    with firm_with_reps() as firm:
+        lin, sam = firm.device("lin"), firm.device("sam")
+        lin.sync(), sam.sync()
+        lin.run("visit", "log", "L1", "--outcome", "order", "--minutes", "20")
+        lin.run("order", "new", "L1", "TEA=2", "--submit")
+        lin.run("pay", "L1", "12.00")
+        lin.run("visit", "log", "L2", "--outcome", "closed")
+        lin.run("visit", "plan", "L2", "today")
+        lin.sync()
+
+        def day():
+            lin.run("report", "day")
+            return lin.json("list", "daily_report")[0]["auto_json"]
+
+        def report():
+            return [{k: v for k, v in r.items() if k != "complete_up_to"} for r in firm.report("team_day")]
+        mine, theirs = day(), report()
+        firm.admin("move", "L1", "--to", "sam")
+        lin.sync(), sam.sync()
+        equal((day(), report()), (mine, theirs), "after the move")
+        equal(len(lin.json("list", "visit")), 1, "though the visit is gone")
+        firm.admin("book", "give", "lin", "--to", "sam")
+        lin.sync(), sam.sync()
+        equal((day(), report()), (mine, theirs), "after the whole book went")
+        equal(lin.json("list", "visit"), [], "without a visit left")
+        firm.admin("move", "L1", "--to", "lin")
+        firm.admin("book", "give", "sam", "--to", "lin", "--book", "林晓")
+        lin.sync()
+        equal(len(lin.json("list", "visit")), 2, "all back")
+        equal((day(), report()), (mine, theirs), "counted once")
+        for device in (lin, sam):
+            device.run("verify")
+        firm.healthy()
+
+
 main(globals())
