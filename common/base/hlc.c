@@ -3,6 +3,7 @@
 
 #define COUNTER_BITS 16
 #define MS_MAX       ((INT64_C(1) << 47) - 1) /* so that a stamp fits SQLite's signed integers */
+#define STAMP_MAX    ((uint64_t)INT64_MAX)    /* year 6429: there the clock stands still */
 
 uint64_t hlc_of_ms(int64_t ms)
 {
@@ -18,7 +19,10 @@ int64_t hlc_ms(uint64_t stamp)
 uint64_t hlc_next(uint64_t last, int64_t wall_ms)
 {
     uint64_t wall = hlc_of_ms(wall_ms);
-    return wall > last ? wall : last + 1;
+    if (wall > last) {
+        return wall;
+    }
+    return last < STAMP_MAX ? last + 1 : STAMP_MAX;
 }
 
 uint64_t hlc_observe(uint64_t last, uint64_t seen)
