@@ -119,6 +119,37 @@ static void travelling_makes_nothing_younger(void **state)
     world_check(w);
 }
 
+/* A file whose predecessor is still on its way: what rests on it waits, and stands once it has
+ * come. */
+static void gap_parks_until_the_rest_comes(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    struct buf second, whole;
+    uint8_t id[16];
+    device_sync(phone); /* brings the key that files are sealed to */
+    device_customer(phone, "Gap", id);
+    set_city(phone, id, "rests on the customer");
+    assert_int_equal(device_export(phone, &whole), 2);
+    world_must(w, phone->db, /* as if the first had gone out in a file that got lost */
+               db_exec(phone->db, "UPDATE sent SET state = 3"
+                                  " WHERE tx = (SELECT min(tx) FROM sent WHERE state = 0)"));
+    assert_int_equal(device_export(phone, &second), 1);
+    struct courier_report report = world_take(w, &second);
+    assert_int_equal(report.outcomes[OUTCOME_PARKED], 1);
+    assert_server(w, id, "name", "(none)");
+    report = world_take(w, &whole);
+    assert_int_equal(report.outcomes[OUTCOME_REFUSED], 0);
+    assert_int_equal(report.known, 1);
+    assert_server(w, id, "city", "rests on the customer");
+    world_must(w, phone->db, db_exec(phone->db, "UPDATE sent SET state = 0 WHERE state = 3"));
+    buf_release(&second);
+    buf_release(&whole);
+    world_heal(w);
+    assert_server(w, id, "city", "rests on the customer");
+    world_check(w);
+}
+
 /* The device opened an epoch between the export and the file's arrival. */
 static void file_of_an_older_epoch(void **state)
 {
@@ -294,10 +325,15 @@ static void bad_files_are_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(file_comes_first),        WORLD_TEST(sync_comes_first),
-        WORLD_TEST(files_in_any_order),      WORLD_TEST(travelling_makes_nothing_younger),
-        WORLD_TEST(file_of_an_older_epoch),  WORLD_TEST(verdicts_of_a_file_reach_the_device),
-        WORLD_TEST(file_of_a_former_device), WORLD_TEST(revoked_work_goes_into_quarantine),
+        WORLD_TEST(file_comes_first),
+        WORLD_TEST(sync_comes_first),
+        WORLD_TEST(files_in_any_order),
+        WORLD_TEST(travelling_makes_nothing_younger),
+        WORLD_TEST(gap_parks_until_the_rest_comes),
+        WORLD_TEST(file_of_an_older_epoch),
+        WORLD_TEST(verdicts_of_a_file_reach_the_device),
+        WORLD_TEST(file_of_a_former_device),
+        WORLD_TEST(revoked_work_goes_into_quarantine),
         WORLD_TEST(bad_files_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
