@@ -5,10 +5,11 @@
 
 #include "common/base/base.h"
 
-#define WATCHDOG_INTERVAL_MS 8000
-#define WATCHDOG_INTERVALS   3 /* in a row without progress: stalled, after 24 s at the latest */
-#define WATCHDOG_BYTES_MIN                                                                         \
-    64 /* an interval, both ways: less isn't progress but a line kept alive */
+/* Three intervals in a row without progress, 18 s: stalled, before libcurl gives up. Fewer bytes
+ * than these in an interval, both ways, are no progress but a line that is kept alive. */
+#define WATCHDOG_INTERVAL_MS 6000
+#define WATCHDOG_INTERVALS   3
+#define WATCHDOG_BYTES_MIN   64
 
 struct watchdog {
     int64_t began_ms; /* the interval, by the monotonic clock */

@@ -19,6 +19,8 @@ LINES = [
     ("visit nonsense", USAGE, "visit start"),
     ("enroll", USAGE, "CODE"),
     ("enroll lw1,x lw1,y", USAGE, "lw1,y"),
+    ("courier export", USAGE, "legwork courier export"),
+    ("courier export /no/such/folder/file --fast", USAGE, "--fast"),
     ("sync now", USAGE, "now"),
     ("sync --watch=1", USAGE, "--watch"),
     ("sync --nonsense", USAGE, "--nonsense"),
