@@ -159,7 +159,7 @@ static struct err move_item(struct store *st, const struct item *item, int64_t n
 
 struct err move_job_step(struct store *st, int64_t no, int64_t now_ms, bool *ended)
 {
-    struct item item;
+    struct item item = {.job = no};
     *ended = false;
     struct err err = db_begin(st->db, DB_LOCK_WRITE);
     if (err.code != ERR_OK) {

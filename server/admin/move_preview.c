@@ -35,7 +35,9 @@ put_said(struct buf *out, const char *english, const char *chinese, ...)
     char text[SAID_BYTES];
     va_list args;
     va_start(args, chinese);
-    (void)vsnprintf(text, sizeof text, say_in_chinese() ? chinese : english, args);
+    const char *format = say_in_chinese() ? chinese : english;
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is */
+    (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
     buf_put_text(out, text);
 }
