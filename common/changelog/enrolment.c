@@ -290,26 +290,154 @@ static struct err login_of(struct enrolment *e, struct arena *arena, struct byte
     return login->at != NULL ? err_ok() : err_make(ERR_NOMEM, 0, "login_of");
 }
 
+/* ---- a word that is recognized after a restore ---- */
+
+/* device, number, person, key; then the ledger's mac. */
+#define CERTIFICATE_SIZE (16 + 4 + 16 + 32)
+
+static void certificate_content(const struct enrolment *e, uint8_t out[CERTIFICATE_SIZE])
+{
+    const uint8_t number[4] = {(uint8_t)(e->number >> 24), (uint8_t)(e->number >> 16),
+                               (uint8_t)(e->number >> 8), (uint8_t)e->number};
+    memcpy(out, e->device, 16);
+    memcpy(out + 16, number, 4);
+    memcpy(out + 20, e->person, 16);
+    memcpy(out + 36, e->request->public_key, 32);
+}
+
+static struct err make_certificate(const struct enrolment *e, struct arena *arena,
+                                   struct bytes *out)
+{
+    uint8_t *at = arena_alloc(arena, CERTIFICATE_SIZE + LEDGER_MAC_SIZE);
+    if (at == NULL) {
+        return err_make(ERR_NOMEM, 0, "make_certificate");
+    }
+    certificate_content(e, at);
+    ledger_mac(e->st->ledger, "enrolled", bytes_of(at, CERTIFICATE_SIZE), at + CERTIFICATE_SIZE);
+    *out = bytes_of(at, CERTIFICATE_SIZE + LEDGER_MAC_SIZE);
+    return err_ok();
+}
+
+/* Whose it is, as far as it is ours and of the key that is shown beside it. */
+static bool read_certificate(struct enrolment *e)
+{
+    struct bytes said = e->request->certificate;
+    if (e->st->ledger == NULL || said.size != CERTIFICATE_SIZE + LEDGER_MAC_SIZE ||
+        !ledger_mac_fits(e->st->ledger, "enrolled", bytes_of(said.at, CERTIFICATE_SIZE),
+                         bytes_of(said.at + CERTIFICATE_SIZE, LEDGER_MAC_SIZE))) {
+        return false;
+    }
+    memcpy(e->device, said.at, 16);
+    e->number = (uint32_t)said.at[16] << 24 | (uint32_t)said.at[17] << 16 |
+                (uint32_t)said.at[18] << 8 | said.at[19];
+    memcpy(e->person, said.at + 20, 16);
+    return memcmp(said.at + 36, e->request->public_key, 32) == 0;
+}
+
+/* Neither revoked since nor of a person who is gone, and its number is free. */
+static struct err may_come_back(const struct enrolment *e, bool *known)
+{
+    static const char sql[] =
+        "SELECT EXISTS (SELECT 1 FROM person WHERE id = ?1 AND active = 1 AND _deleted_at IS NULL)"
+        " AND NOT EXISTS (SELECT 1 FROM revoked_device WHERE device = ?2)"
+        " AND NOT EXISTS (SELECT 1 FROM device_key WHERE device = ?2 AND revoked_at IS NOT NULL)"
+        " AND NOT EXISTS (SELECT 1 FROM device_key WHERE number = ?3 AND device <> ?2),"
+        " EXISTS (SELECT 1 FROM device_key WHERE device = ?2 AND public_key = ?4)";
+    struct stmt q;
+    struct err err = db_use(e->st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_id(&q, 1, e->person);
+    bind_id(&q, 2, e->device);
+    bind_int(&q, 3, e->number);
+    bind_blob(&q, 4, bytes_of(e->request->public_key, 32));
+    if (!db_step_row(&q)) {
+        return q.err.code != ERR_OK ? q.err : err_make(ERR_INTERNAL, 0, "may_come_back");
+    }
+    bool may = col_int(&q, 0) != 0;
+    *known = col_int(&q, 1) != 0;
+    stmt_reset(&q);
+    return may ? err_ok() : err_make(ERR_AUTH, 0, "may_come_back");
+}
+
+static struct err skip_number(const struct enrolment *e)
+{
+    struct stmt q;
+    struct err err =
+        db_use(e->st->db, "UPDATE store_state SET next_device = max(next_device, ?1)", &q);
+    if (err.code == ERR_OK) {
+        bind_int(&q, 1, (int64_t)e->number + 1);
+        err = db_step_done(&q, "skip_number");
+    }
+    return err;
+}
+
+/* It has seen verdicts that are lost: their numbers aren't given again. */
+static struct err skip_verdicts(const struct enrolment *e)
+{
+    struct stmt q;
+    struct err err =
+        db_use(e->st->db, "UPDATE device_key SET verdict_last = ?2 WHERE number = ?1", &q);
+    if (err.code == ERR_OK) {
+        bind_int(&q, 1, e->number);
+        bind_int(&q, 2, timeline_start(e->st->timeline.counter));
+        err = db_step_done(&q, "skip_verdicts");
+    }
+    return err;
+}
+
+/* A device that was enrolled after the backup that this store began with. */
+static struct err enrol_again(struct enrolment *e)
+{
+    bool known = false;
+    if (!read_certificate(e)) {
+        return err_make(ERR_AUTH, 0, "enrol_again");
+    }
+    struct err err = may_come_back(e, &known);
+    if (err.code != ERR_OK || known) {
+        return err;
+    }
+    e->st->host.random(e->st->host.context, e->token, sizeof e->token);
+    err = skip_number(e);
+    if (err.code == ERR_OK) {
+        err = key_insert(e);
+    }
+    if (err.code == ERR_OK) {
+        err = skip_verdicts(e);
+    }
+    return err.code == ERR_OK ? device_insert(e) : err;
+}
+
+static struct err enrol_by_secret(struct enrolment *e)
+{
+    bool repeated = false;
+    struct err err = find_repeated(e, &repeated);
+    if (err.code == ERR_OK && !repeated) {
+        err = find_invitation(e);
+        if (err.code == ERR_OK) {
+            err = make_device(e);
+        }
+    }
+    return err;
+}
+
 struct err store_enrol(struct store *st, const struct enrol *request, int64_t now_ms,
                        struct arena *arena, struct enrolled *out)
 {
     store_refresh(st);
     struct enrolment e = {.st = st, .request = request, .now_ms = now_ms};
     crypto_hash_sha256(e.secret_hash, request->secret, sizeof request->secret);
-    bool repeated = false;
-    struct err err = find_repeated(&e, &repeated);
-    if (err.code == ERR_OK && !repeated) {
-        err = find_invitation(&e);
-        if (err.code == ERR_OK) {
-            err = make_device(&e);
-        }
-    }
+    struct err err = request->certificate.size > 0 ? enrol_again(&e) : enrol_by_secret(&e);
     *out = (struct enrolled){
         .device_number = e.number, .epoch = e.epoch, .timeline = st->timeline, .server_ms = now_ms};
     memcpy(out->device, e.device, sizeof out->device);
     memcpy(out->person, e.person, sizeof out->person);
     memcpy(out->token, e.token, sizeof out->token);
     memcpy(out->digest_key, st->digest_key, sizeof out->digest_key);
+    if (err.code == ERR_OK && request->protocol >= 2 && st->ledger != NULL) {
+        err = make_certificate(&e, arena, &out->certificate);
+    }
     return err.code == ERR_OK ? login_of(&e, arena, &out->login) : err;
 }
 

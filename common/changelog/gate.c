@@ -67,7 +67,8 @@ struct err gate_load(struct store *st, uint32_t number, struct gate *out)
     static const char sql[] = "SELECT device, person, revoked_at IS NOT NULL, epoch,"
                               " epoch_pending, token, token_pending, verdict_last, verdict_seen,"
                               " complete_ms, mask, family, wall_ms, mono_ms, boot, offset_ms,"
-                              " boots FROM device_key WHERE number = ?1";
+                              " boots, mark_told, mark_pending, timeline"
+                              " FROM device_key WHERE number = ?1";
     struct stmt q;
     struct err err = db_use(st->db, sql, &q);
     if (err.code != ERR_OK) {
@@ -85,7 +86,10 @@ struct err gate_load(struct store *st, uint32_t number, struct gate *out)
                          .verdict_seen = (uint64_t)col_int(&q, 8),
                          .complete_ms = col_int(&q, 9),
                          .mask = (unsigned)col_int(&q, 10),
-                         .family = (uint32_t)col_int(&q, 11)};
+                         .family = (uint32_t)col_int(&q, 11),
+                         .mark_told = col_int(&q, 17),
+                         .mark_pending = col_int(&q, 18),
+                         .timeline = (uint32_t)col_int(&q, 19)};
     bool good = col_id(&q, 0, out->device) && col_id(&q, 1, out->person) &&
                 col_id(&q, 5, out->token) && col_id(&q, 6, out->token_pending);
     out->exchange.clocks = (struct clocks){.wall_ms = col_int(&q, 12), .mono_ms = col_int(&q, 13)};
@@ -171,8 +175,22 @@ static struct err confirm(struct store *st, struct gate *g)
     }
     g->epoch = g->epoch_pending;
     memcpy(g->token, g->token_pending, sizeof g->token);
+    g->mark_told = g->mark_pending;
     new_token(st, g);
     return err;
+}
+
+/* Its tokens may be of the lost part: it is given the next epoch to open, above any that it had
+ * there, and is told the same until it shows it. */
+static void ask_timeline(struct store *st, struct gate *g, const struct hello *hello)
+{
+    uint32_t highest = hello->epoch > g->epoch ? hello->epoch : g->epoch;
+    if (g->epoch_pending <= highest && highest < UINT32_MAX) {
+        g->epoch_pending = highest + 1;
+        new_token(st, g);
+    }
+    g->mark_pending = 0; /* what it kept is what counts, whatever it was told */
+    g->mark_told = 0;
 }
 
 static struct err check_token(struct store *st, struct gate *g, const struct hello *hello,
@@ -222,6 +240,7 @@ struct err gate_check(struct store *st, struct gate *g, const struct hello *hell
     }
     if (!is_ours(st, &hello->timeline)) {
         *out = ANSWER_NEW_TIMELINE;
+        ask_timeline(st, g, hello);
         return err_ok();
     }
     return check_token(st, g, hello, out);
@@ -274,7 +293,7 @@ struct err gate_save(struct store *st, const struct gate *g, const struct hello 
         " verdict_last = ?6, verdict_seen = ?7, hello_ms = ?8, complete_ms = ?9, offset_ms = ?10,"
         " mask = ?11, catalogue = ?12, wall_ms = ?13, mono_ms = ?14, boot = ?15,"
         " jump_ms = iif(?16 <> 0, ?16, jump_ms), jumped_at = iif(?16 <> 0, ?8, jumped_at),"
-        " boots = ?17 WHERE number = ?1";
+        " boots = ?17, mark_told = ?18, mark_pending = ?19, timeline = ?20 WHERE number = ?1";
     struct stmt q;
     struct err err = db_use(st->db, sql, &q);
     if (err.code != ERR_OK) {
@@ -296,6 +315,9 @@ struct err gate_save(struct store *st, const struct gate *g, const struct hello 
     bind_int(&q, 10, offset_ms);
     bind_int(&q, 11, mask);
     bind_int(&q, 12, hello->catalogue);
+    bind_int(&q, 18, g->mark_told);
+    bind_int(&q, 19, g->mark_pending);
+    bind_int(&q, 20, g->timeline);
     bind_clocks(&q, g, hello, offset_ms);
     struct buf boots;
     buf_init(&boots, GATE_BOOTS_MAX * BOOT_BYTES);

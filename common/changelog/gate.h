@@ -41,6 +41,9 @@ struct gate { /* a row of device_key */
     struct clock_exchange exchange; /* the last one */
     size_t boot_count;
     struct gate_boot boots[GATE_BOOTS_MAX]; /* latest first */
+    int64_t mark_told;                      /* how far it has heard of marks; */
+    int64_t mark_pending;                   /* with token_pending */
+    uint32_t timeline;                      /* the last one in which it has brought all it had */
 };
 
 /* ERR_NOT_FOUND: no such device. */

@@ -3,6 +3,7 @@
 
 #include "common/changelog/effective.h"
 #include "common/changelog/proposal.h"
+#include "common/changelog/reoffer.h"
 #include "common/changelog/rules.h"
 #include "common/changelog/verdicts.h"
 #include "protocol/codec.h"
@@ -214,13 +215,17 @@ struct err judge_run(struct judge *j, const struct push *push, const struct tran
     if (fixed.effective_ms < 0) {
         fixed.effective_ms = effective_ms(&tx->written, &j->now, j->asked_ms);
     }
+    bool proven = push->proof.received_ms > 0 && push->proof.received_ms < j->received_ms;
+    if (proven && fixed.effective_ms > push->proof.received_ms) {
+        fixed.effective_ms = push->proof.received_ms;
+    }
     const struct version by = {.effective_ms = fixed.effective_ms,
                                .author = j->device,
                                .epoch = j->epoch,
                                .device_seq = push->device_seq};
     struct trial t = {.judge = j, .tx = tx};
     work_init(&t.work, j->st, arena, &by);
-    t.work.received_ms = j->received_ms;
+    t.work.received_ms = proven ? push->proof.received_ms : j->received_ms;
     t.work.has_person = true;
     memcpy(t.work.person, j->permit->person, sizeof t.work.person);
     struct err err = judge_rests(j, push, outcome, &t.why);
@@ -237,7 +242,23 @@ struct err judge_run(struct judge *j, const struct push *push, const struct tran
     if (err.code == ERR_OK) {
         err = judge_conclude(j, &t, push, *outcome, old);
     }
+    if (err.code == ERR_OK && proven && *outcome != OUTCOME_REFUSED) {
+        err = reoffer_note(j->st, push, t.rows, t.row_count);
+    }
     work_release(&t.work);
+    return err;
+}
+
+/* What was permitted once isn't refused for a right that went with the lost part. */
+static struct err judge_new(struct judge *j, const struct push *push, const struct transaction *tx,
+                            struct arena *arena, enum outcome *outcome)
+{
+    const struct permit *author = j->author;
+    struct permit vouched = *author;
+    vouched.vouched = true;
+    j->author = push->proof.received_ms > 0 ? &vouched : author;
+    struct err err = judge_run(j, push, tx, arena, 0, outcome);
+    j->author = author;
     return err;
 }
 
@@ -359,6 +380,9 @@ struct err judge_push(struct judge *j, const struct push *push, struct arena *ar
     }
     if (err.code != ERR_OK) {
         return err;
+    }
+    if (!is_known) {
+        return judge_new(j, push, &tx, arena, outcome);
     }
     if (is_known && known.outcome != OUTCOME_PARKED) {
         return judge_tell_again(j, push, &tx, &known, own.number, arena);

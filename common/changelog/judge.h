@@ -31,6 +31,13 @@ struct judge {
     struct dones dones;
 };
 
+/* The server's own word that it accepted the transaction before, in a part that was lost. */
+struct push_proof {
+    int64_t received_ms; /* 0: there is none */
+    size_t seq_count;
+    const int64_t *seqs; /* that its rows had then */
+};
+
 /* A transaction as it came: its row form and what stands beside it. */
 struct push {
     uint64_t device_seq;
@@ -39,6 +46,7 @@ struct push {
     uint8_t identity[32];
     struct bytes row_form;
     int64_t effective_ms; /* fixed at the first judgement; -1: not judged yet */
+    struct push_proof proof;
 };
 
 /* What came of a transaction, before it is told and logged. */

@@ -4,6 +4,7 @@
 #include "common/base/complaint.h"
 #include "common/changelog/kept.h"
 #include "common/changelog/merge.h"
+#include "common/changelog/reoffer.h"
 
 #define LOSERS_FIRST 8
 
@@ -15,6 +16,20 @@ static bool is_own(const struct trial *t, const struct version *v)
            v->device_seq <= by->device_seq;
 }
 
+/* A write that a device brought back: whoever saw its number in the lost part has seen it. Where
+ * that can't be read, it counts as unseen: a conflict keeps both. */
+static bool was_seen(const struct trial *t, const struct change *change, const struct work_row *row,
+                     const struct version *v)
+{
+    struct store *st = t->work.st;
+    int64_t was = 0;
+    if (change->base >= timeline_start(st->timeline.counter) ||
+        reoffer_was(st, row->table->number, row->id, v->seq, &was).code != ERR_OK) {
+        return false;
+    }
+    return was > 0 && was <= change->base;
+}
+
 uint64_t judge_conflicts(const struct trial *t, const struct change *change,
                          const struct work_row *row)
 {
@@ -22,7 +37,7 @@ uint64_t judge_conflicts(const struct trial *t, const struct change *change,
     uint64_t groups = 0;
     for (unsigned n = 0; n <= row->table->columns[row->table->column_count - 1].number; n++) {
         const struct version *v = rowmeta_of(&row->meta, n);
-        if (v->seq > change->base && !is_own(t, v)) {
+        if (v->seq > change->base && !is_own(t, v) && !was_seen(t, change, row, v)) {
             mask |= UINT64_C(1) << n;
         }
     }

@@ -28,6 +28,7 @@ struct permit {
     unsigned former_role; /* roles and scopes (by number) lost too long ago to be judged by */
     size_t former_count;
     int64_t *former;
+    bool vouched; /* of an author: what is judged was permitted once, in a part that was lost */
 };
 
 /* Work on a row that was moved away counts as made before the move, if its author can't have known

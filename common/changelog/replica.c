@@ -38,6 +38,22 @@ static struct err state_insert(struct db *db, const struct enrolled *who)
     return db_step_done(&st, "replica_create");
 }
 
+/* With it, a server that lost this device together with its backup lets it in again. */
+static struct err keep_certificate(struct db *db, struct bytes certificate)
+{
+    struct stmt st;
+    if (certificate.size == 0) {
+        return err_ok();
+    }
+    struct err err =
+        db_use(db, "INSERT OR REPLACE INTO setting (name, value) VALUES ('certificate', ?1)", &st);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_blob(&st, 1, certificate);
+    return db_step_done(&st, "replica_create");
+}
+
 struct err replica_create(struct db *db, const struct enrolled *who)
 {
     struct err err = db_begin(db, DB_LOCK_WRITE);
@@ -53,6 +69,9 @@ struct err replica_create(struct db *db, const struct enrolled *who)
     }
     if (err.code == ERR_OK) {
         err = state_insert(db, who);
+    }
+    if (err.code == ERR_OK) {
+        err = keep_certificate(db, who->certificate);
     }
     return db_end(db, err);
 }
@@ -227,6 +246,9 @@ struct err replica_reenrol(struct replica *r, const struct enrolled *who,
     }
     if (err.code == ERR_OK) {
         err = become(r, who);
+    }
+    if (err.code == ERR_OK) {
+        err = keep_certificate(r->db, who->certificate);
     }
     if (err.code == ERR_OK && also != NULL) {
         err = also(context);

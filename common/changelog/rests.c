@@ -142,7 +142,7 @@ struct err rests_of_delete(struct rests *rests, struct replica *r, int64_t tx,
 static struct err number_of(struct db *db, int64_t tx, uint32_t epoch, uint64_t *out, bool *found)
 {
     static const char sql[] =
-        "SELECT device_seq FROM sent WHERE tx = ?1 AND epoch = ?2 AND state IN (0, 3, 4)";
+        "SELECT device_seq FROM sent WHERE tx = ?1 AND epoch = ?2 AND state IN (0, 3, 4, 5)";
     struct stmt st;
     *found = false;
     struct err err = db_use(db, sql, &st);

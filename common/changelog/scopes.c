@@ -72,12 +72,15 @@ struct err store_scope(struct store *st, const struct scope_id *id, bool make, i
     if (q.err.code != ERR_OK || !make) {
         return q.err.code != ERR_OK ? q.err : err_make(ERR_NOT_FOUND, 0, "store_scope");
     }
-    err = db_use(st->db, "INSERT INTO scope (kind, id) VALUES (?1, ?2) RETURNING no", &q);
+    err = db_use(st->db, "INSERT INTO scope (kind, id, counter) VALUES (?1, ?2, ?3) RETURNING no",
+                 &q);
     if (err.code != ERR_OK) {
         return err;
     }
     bind_int(&q, 1, id->kind);
     bind_id(&q, 2, id->id);
+    /* a lost part may have had it: none of its numbers is given twice */
+    bind_int(&q, 3, timeline_start(st->timeline.counter));
     if (!db_step_row(&q)) {
         return q.err.code != ERR_OK ? q.err : err_make(ERR_INTERNAL, 0, "store_scope");
     }

@@ -4,7 +4,8 @@
 #include "common/changelog/rests.h"
 #include "protocol/codec.h"
 
-#define COVERED_STEP 500 /* transactions looked at by one query */
+#define COVERED_STEP     500                              /* transactions looked at by one query */
+#define UNCOVERED_MS_MAX (INT64_C(90) * 24 * 3600 * 1000) /* work whose rows or scopes left */
 
 static struct err load_one(struct replica *r, struct stmt *st, uint32_t epoch, struct arena *arena,
                            struct transaction *out)
@@ -33,12 +34,9 @@ static struct err load_one(struct replica *r, struct stmt *st, uint32_t epoch, s
     return err_ok();
 }
 
-struct err sent_load(struct replica *r, uint32_t epoch, int64_t *after, size_t tx_max,
-                     size_t bytes_max, struct arena *arena, struct batch *out)
+static struct err load(struct replica *r, const char *sql, uint32_t epoch, int64_t *after,
+                       size_t tx_max, size_t bytes_max, struct arena *arena, struct batch *out)
 {
-    /* the first condition is that of the index sent_waiting */
-    static const char sql[] = "SELECT tx, device_seq, rests_on, body FROM sent"
-                              " WHERE state IN (0, 3) AND state = 0 AND tx > ?1 ORDER BY tx";
     struct stmt st;
     size_t bytes = 0;
     *out = (struct batch){.transactions = arena_array(arena, tx_max, sizeof *out->transactions)};
@@ -64,6 +62,23 @@ struct err sent_load(struct replica *r, uint32_t epoch, int64_t *after, size_t t
     }
     stmt_reset(&st);
     return err;
+}
+
+struct err sent_load(struct replica *r, uint32_t epoch, int64_t *after, size_t tx_max,
+                     size_t bytes_max, struct arena *arena, struct batch *out)
+{
+    /* the first condition is that of the index sent_waiting */
+    static const char sql[] = "SELECT tx, device_seq, rests_on, body FROM sent"
+                              " WHERE state IN (0, 3) AND state = 0 AND tx > ?1 ORDER BY tx";
+    return load(r, sql, epoch, after, tx_max, bytes_max, arena, out);
+}
+
+struct err sent_load_offered(struct replica *r, uint32_t epoch, int64_t *after, size_t tx_max,
+                             size_t bytes_max, struct arena *arena, struct batch *out)
+{
+    static const char sql[] = "SELECT tx, device_seq, rests_on, body FROM sent"
+                              " WHERE state = 5 AND tx > ?1 ORDER BY tx";
+    return load(r, sql, epoch, after, tx_max, bytes_max, arena, out);
 }
 
 struct err sent_waiting(struct replica *r, int64_t after, int64_t *count)
@@ -109,8 +124,8 @@ struct err sent_transaction(struct db *db, int64_t tx, struct arena *arena, stru
 
 static struct err give_number(struct replica *r, int64_t tx, uint32_t epoch, int64_t number)
 {
-    static const char sql[] =
-        "UPDATE sent SET epoch = ?2, device_seq = ?3, state = 0 WHERE tx = ?1";
+    static const char sql[] = "UPDATE sent SET epoch = ?2, device_seq = ?3,"
+                              " state = CASE state WHEN 5 THEN 5 ELSE 0 END WHERE tx = ?1";
     struct stmt st;
     struct err err = db_use(r->db, sql, &st);
     if (err.code == ERR_OK) {
@@ -122,11 +137,12 @@ static struct err give_number(struct replica *r, int64_t tx, uint32_t epoch, int
     return err;
 }
 
-/* The next waiting one behind `*tx`; 0: none. */
-static struct err next_to_number(struct replica *r, int64_t *tx)
+/* The next one behind `*tx`; 0: none. */
+static struct err next_to_number(struct replica *r, bool offered, int64_t *tx)
 {
-    static const char sql[] = "SELECT tx FROM sent WHERE state IN (0, 3) AND tx > ?1"
-                              " ORDER BY tx LIMIT 1";
+    const char *sql =
+        offered ? "SELECT tx FROM sent WHERE state = 5 AND tx > ?1 ORDER BY tx LIMIT 1"
+                : "SELECT tx FROM sent WHERE state IN (0, 3) AND tx > ?1 ORDER BY tx LIMIT 1";
     struct stmt st;
     struct err err = db_use(r->db, sql, &st);
     if (err.code != ERR_OK) {
@@ -141,18 +157,27 @@ static struct err next_to_number(struct replica *r, int64_t *tx)
     return stmt_err(&st, "sent_renumber");
 }
 
+static struct err number_all(struct replica *r, bool offered, uint32_t epoch, int64_t *number)
+{
+    int64_t tx = 0;
+    struct err err = next_to_number(r, offered, &tx);
+    while (err.code == ERR_OK && tx != 0) {
+        err = give_number(r, tx, epoch, (*number)++);
+        if (err.code == ERR_OK) {
+            err = next_to_number(r, offered, &tx);
+        }
+    }
+    return err;
+}
+
 struct err sent_renumber(struct replica *r, uint32_t epoch, const uint8_t token[16])
 {
     static const char sql[] = "UPDATE device_state SET epoch = ?1, token = ?2, next_seq = ?3";
     struct stmt st;
     int64_t number = 1;
-    int64_t tx = 0;
-    struct err err = next_to_number(r, &tx);
-    while (err.code == ERR_OK && tx != 0) {
-        err = give_number(r, tx, epoch, number++);
-        if (err.code == ERR_OK) {
-            err = next_to_number(r, &tx);
-        }
+    struct err err = number_all(r, true, epoch, &number);
+    if (err.code == ERR_OK) {
+        err = number_all(r, false, epoch, &number);
     }
     if (err.code == ERR_OK) {
         err = db_use(r->db, sql, &st);
@@ -185,29 +210,31 @@ static struct err raise_mark(struct replica *r, const struct cursor *mark, bool 
     return err;
 }
 
-static struct err mark_of(struct replica *r, int64_t scope, int64_t *mark)
+/* Up to where something holds a scope: backups, or the server after a restore. */
+static struct err limit_of(struct replica *r, const char *sql, int64_t scope, int64_t *limit)
 {
-    static const char sql[] = "SELECT mark FROM cursor WHERE scope = ?1";
     struct stmt st;
-    *mark = INT64_MAX; /* a scope that left has nothing to offer again */
+    *limit = 0; /* nothing is known of a scope that left */
     struct err err = db_use(r->db, sql, &st);
     if (err.code != ERR_OK) {
         return err;
     }
     bind_int(&st, 1, scope);
     if (db_step_row(&st)) {
-        *mark = col_int(&st, 0);
+        *limit = col_int(&st, 0);
         stmt_reset(&st);
     }
     return stmt_err(&st, "sent_covered");
 }
 
-/* `numbers`: pairs of scope and seq, as verdict_apply.c stored them. */
-static struct err is_covered(struct replica *r, struct bytes numbers, bool *covered)
+/* `numbers`: pairs of scope and seq, as verdict_apply.c stored them. What has none (its rows moved
+ * away before the verdict) isn't. */
+static struct err is_within(struct replica *r, const char *limits, struct bytes numbers,
+                            bool *within)
 {
     struct err err = err_ok();
-    *covered = true;
-    while (numbers.size > 0 && *covered && err.code == ERR_OK) {
+    *within = numbers.size > 0;
+    while (numbers.size > 0 && *within && err.code == ERR_OK) {
         struct value pair[2];
         for (size_t i = 0; i < count_of(pair); i++) {
             size_t used = 0;
@@ -216,9 +243,9 @@ static struct err is_covered(struct replica *r, struct bytes numbers, bool *cove
             }
             numbers = bytes_of(numbers.at + used, numbers.size - used);
         }
-        int64_t mark = 0;
-        err = mark_of(r, pair[0].i, &mark);
-        *covered = pair[1].i <= mark;
+        int64_t limit = 0;
+        err = limit_of(r, limits, pair[0].i, &limit);
+        *within = pair[1].i <= limit;
     }
     return err;
 }
@@ -238,7 +265,9 @@ static struct err drop_sent(struct replica *r, int64_t tx)
 static struct err drop_some(struct replica *r, int64_t *after)
 {
     static const char sql[] =
-        "SELECT tx, rows FROM sent WHERE state IN (1, 2) AND tx > ?1 ORDER BY tx LIMIT ?2";
+        "SELECT tx, rows, judged_at FROM sent WHERE state IN (1, 2) AND tx > ?1 ORDER BY tx"
+        " LIMIT ?2";
+    static const char marks[] = "SELECT mark FROM cursor WHERE scope = ?1";
     int64_t gone[COVERED_STEP];
     size_t count = 0;
     struct stmt st;
@@ -251,8 +280,9 @@ static struct err drop_some(struct replica *r, int64_t *after)
     while (err.code == ERR_OK && db_step_row(&st)) {
         bool covered = false;
         *after = col_int(&st, 0);
-        err = is_covered(r, col_bytes(&st, 1), &covered);
-        if (covered) {
+        err = is_within(r, marks, col_bytes(&st, 1), &covered);
+        bool old = col_int(&st, 2) < r->seen_ms - UNCOVERED_MS_MAX;
+        if (covered || old) {
             gone[count++] = *after;
         }
     }
@@ -269,7 +299,9 @@ static struct err drop_some(struct replica *r, int64_t *after)
 struct err sent_covered(struct replica *r, const struct cursor *marks, size_t count, bool *rose)
 {
     static const char settled[] = "DELETE FROM sent WHERE state = 4 AND tx IN"
-                                  " (SELECT tx FROM inbox WHERE done IS NOT NULL)";
+                                  " (SELECT tx FROM inbox WHERE done IS NOT NULL);"
+                                  "DELETE FROM proof WHERE no NOT IN"
+                                  " (SELECT proof FROM sent WHERE proof IS NOT NULL)";
     struct err err = err_ok();
     *rose = false;
     for (size_t i = 0; i < count && err.code == ERR_OK; i++) {
@@ -285,4 +317,49 @@ struct err sent_covered(struct replica *r, const struct cursor *marks, size_t co
         err = drop_some(r, &after);
     }
     return err.code == ERR_OK ? db_exec(r->db, settled) : err;
+}
+
+/* ---- after a restore ---- */
+
+static struct err set_offered(struct replica *r, int64_t tx)
+{
+    struct stmt st;
+    struct err err = db_use(r->db, "UPDATE sent SET state = 5 WHERE tx = ?1", &st);
+    if (err.code == ERR_OK) {
+        bind_int(&st, 1, tx);
+        err = db_step_done(&st, "sent_offer_again");
+    }
+    return err;
+}
+
+struct err sent_offer_again(struct replica *r, int64_t *count)
+{
+    static const char sql[] =
+        "SELECT tx, rows FROM sent WHERE state IN (1, 2) AND tx > ?1 ORDER BY tx LIMIT 1";
+    static const char kept[] = "SELECT seq FROM restored WHERE scope = ?1";
+    int64_t tx = 0;
+    struct err err = err_ok();
+    *count = 0;
+    for (;;) {
+        struct stmt st;
+        bool survived = false;
+        err = db_use(r->db, sql, &st);
+        if (err.code != ERR_OK) {
+            return err;
+        }
+        bind_int(&st, 1, tx);
+        if (!db_step_row(&st)) {
+            return stmt_err(&st, "sent_offer_again");
+        }
+        tx = col_int(&st, 0);
+        err = is_within(r, kept, col_bytes(&st, 1), &survived);
+        stmt_reset(&st);
+        if (err.code == ERR_OK && !survived) {
+            err = set_offered(r, tx);
+            (*count)++;
+        }
+        if (err.code != ERR_OK) {
+            return err;
+        }
+    }
 }

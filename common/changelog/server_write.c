@@ -115,6 +115,15 @@ static struct err entry_make(struct server_write *w, struct work *work)
     return work_log_open(work, &entry, &w->entry);
 }
 
+struct err server_write_note(struct server_write *w)
+{
+    struct work work;
+    work_begin(w, &work);
+    struct err err = entry_make(w, &work);
+    work_release(&work);
+    return err;
+}
+
 static struct err log_touched(struct server_write *w, struct work *work)
 {
     if (work->touched == NULL) {

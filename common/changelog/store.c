@@ -107,7 +107,7 @@ static struct err cache_make(struct store *st)
 static struct err state_read(struct store *st, uint32_t *catalogue)
 {
     static const char sql[] = "SELECT timeline, timeline_id, digest_key, catalogue, company,"
-                              " house_book, courier_secret FROM store_state";
+                              " house_book, courier_secret, superseded FROM store_state";
     struct stmt q;
     struct err err = db_use(st->db, sql, &q);
     if (err.code != ERR_OK) {
@@ -118,6 +118,7 @@ static struct err state_read(struct store *st, uint32_t *catalogue)
     }
     st->timeline.counter = (uint32_t)col_int(&q, 0);
     *catalogue = (uint32_t)col_int(&q, 3);
+    st->superseded = (uint32_t)col_int(&q, 7);
     bool good = col_id(&q, 1, st->timeline.id) && col_id(&q, 2, st->digest_key) &&
                 col_id(&q, 4, st->company) && col_id(&q, 5, st->house_book);
     struct bytes secret = col_bytes(&q, 6); /* NULL: none yet */

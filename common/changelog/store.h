@@ -16,6 +16,7 @@ struct store {
     uint8_t courier_secret[32]; /* zero: opened for reading before there was one */
     uint8_t company[16];
     uint8_t house_book[16];
+    uint32_t superseded; /* not 0: the timeline that took over; this store writes no more */
     const struct store_ledger *ledger; /* NULL: nothing is noted, no word of ours is recognized */
     struct store_cache *cache;         /* scopes, devices; private to store.c */
 };
@@ -76,6 +77,8 @@ struct server_write_mark {
 MUST_USE struct err server_write_savepoint(struct server_write *w, struct server_write_mark *mark);
 MUST_USE struct err server_write_savepoint_end(struct server_write *w,
                                                const struct server_write_mark *mark, bool keep);
+/* The change log tells of this write even if it changes nothing. */
+MUST_USE struct err server_write_note(struct server_write *w);
 /* Whether rules across rows hold (prices, totals); then appends the change log. */
 MUST_USE struct err server_write_end(struct server_write *w, struct complaint *why);
 void server_write_cancel(struct server_write *w);

@@ -9,6 +9,14 @@
 #include "common/changelog/store.h"
 #include "common/changelog/sums.h"
 
+#define TIMELINE_SHIFT 40
+
+/* First number of a scope or of verdicts that timeline `no` gives, less one. */
+static inline int64_t timeline_start(uint32_t no)
+{
+    return no > 1 ? (int64_t)no << TIMELINE_SHIFT : 0;
+}
+
 struct scope {
     int64_t no; /* 0: not read yet */
     struct scope_id id;

@@ -6,6 +6,7 @@
 #include "common/changelog/counted.h"
 #include "common/changelog/freeze.h"
 #include "common/changelog/outbox.h"
+#include "common/changelog/recovery.h"
 #include "common/changelog/restore.h"
 #include "common/changelog/sent.h"
 #include "common/changelog/under.h"
@@ -20,6 +21,7 @@ struct judging {
     int64_t tx;
     enum sent_state state;
     bool under_empty;
+    int64_t proof; /* the server's word on this verdict, 0: none */
 };
 
 static struct err find_sent(struct judging *j, bool *waiting)
@@ -36,7 +38,7 @@ static struct err find_sent(struct judging *j, bool *waiting)
     if (db_step_row(&st)) {
         j->tx = col_int(&st, 0);
         j->state = (enum sent_state)col_int(&st, 1);
-        *waiting = j->state == SENT_WAITING || j->state == SENT_PARKED;
+        *waiting = j->state == SENT_WAITING || j->state == SENT_PARKED || j->state == SENT_OFFERED;
         stmt_reset(&st);
     }
     return stmt_err(&st, "verdicts_apply");
@@ -74,7 +76,8 @@ static struct err put_numbers(struct judging *j, struct buf *out)
 static struct err store_state(struct judging *j, enum sent_state state)
 {
     static const char sql[] =
-        "UPDATE sent SET state = ?2, verdict = ?3, judged_at = ?4, rows = ?5 WHERE tx = ?1";
+        "UPDATE sent SET state = ?2, verdict = ?3, judged_at = ?4, rows = ?5, proof = ?6"
+        " WHERE tx = ?1";
     struct buf numbers;
     struct stmt st;
     buf_init(&numbers, 1024);
@@ -89,6 +92,9 @@ static struct err store_state(struct judging *j, enum sent_state state)
         bind_int(&st, 4, j->server_ms);
         if (numbers.size > 0) {
             bind_blob(&st, 5, buf_bytes(&numbers));
+        }
+        if (j->proof != 0 && (state == SENT_ACCEPTED || state == SENT_MERGED)) {
+            bind_int(&st, 6, j->proof);
         }
         err = db_step_done(&st, "verdict");
     }
@@ -408,6 +414,60 @@ static struct err refuse(struct judging *j)
     return err.code == ERR_OK ? recount_end(j, &recount) : err;
 }
 
+/* ---- accepted before a restore ---- */
+
+/* The rows have their new numbers; what is in them comes with the download, whole. */
+static struct err number_rows(struct judging *j)
+{
+    struct err err = err_ok();
+    for (size_t i = 0; i < j->verdict->row_count && err.code == ERR_OK; i++) {
+        const struct verdict_row *row = &j->verdict->rows[i];
+        const struct table *t = catalogue_table(row->table);
+        struct row_stamp stamp;
+        int64_t scope = 0;
+        bool held = false;
+        if (t == NULL) {
+            return err_make(ERR_PROTOCOL, row->table, "verdict: table");
+        }
+        err = apply_scope(j->a, &row->scope, &scope, &held);
+        if (err.code == ERR_OK) {
+            err = lay_stamp_of(j->a->r->db, t, row->id, &stamp);
+        }
+        if (err.code == ERR_OK && held && stamp.found && stamp.seq <= row->seq) {
+            stamp.scope = scope;
+            stamp.seq = row->seq;
+            err = lay_cells(j->a->r->db, t, row->id, NULL, 0, &stamp);
+        }
+    }
+    return err;
+}
+
+/* What was said of it then no longer holds; the row as it was goes to the server as a witness. */
+static struct err forget_inbox(struct judging *j)
+{
+    struct stmt st;
+    struct err err = db_use(j->a->r->db, "DELETE FROM inbox WHERE tx = ?1", &st);
+    if (err.code == ERR_OK) {
+        bind_int(&st, 1, j->tx);
+        err = db_step_done(&st, "inbox");
+    }
+    return err;
+}
+
+static struct err accept_any(struct judging *j, struct verdict_tally *tally)
+{
+    if (j->state == SENT_OFFERED) {
+        tally->again++;
+        return number_rows(j);
+    }
+    return accept(j);
+}
+
+static struct err refuse_any(struct judging *j)
+{
+    return j->state == SENT_OFFERED ? forget_inbox(j) : refuse(j);
+}
+
 /* ---- all ---- */
 
 static struct err judge(struct judging *j, struct verdict_tally *tally)
@@ -420,13 +480,13 @@ static struct err judge(struct judging *j, struct verdict_tally *tally)
     case OUTCOME_ACCEPTED:
         state = SENT_ACCEPTED;
         tally->accepted++;
-        err = accept(j);
+        err = accept_any(j, tally);
         break;
     case OUTCOME_MERGED:
         state = SENT_MERGED;
         kind = "merged";
         tally->merged++;
-        err = accept(j);
+        err = accept_any(j, tally);
         break;
     case OUTCOME_PARKED: /* stays pending; a later number decides */
         state = SENT_PARKED;
@@ -436,7 +496,7 @@ static struct err judge(struct judging *j, struct verdict_tally *tally)
         state = SENT_REFUSED;
         kind = held ? "held" : "refused";
         tally->refused++;
-        err = refuse(j);
+        err = refuse_any(j);
         break;
     }
     if (err.code == ERR_OK && kind != NULL && !planted(REFUSED_UNSHOWN)) {
@@ -478,8 +538,14 @@ struct err verdicts_apply(struct apply *a, const struct verdicts *verdicts, int6
 {
     uint64_t seen = 0;
     struct err err = seen_number(a->r, &seen);
+    int64_t proof = 0;
+    if (err.code == ERR_OK) {
+        arena_clear(&a->arena);
+        err = recovery_keep_proof(a->r, verdicts, server_ms, &a->arena, &proof);
+    }
     for (size_t i = 0; i < verdicts->count && err.code == ERR_OK; i++) {
-        struct judging j = {.a = a, .verdict = &verdicts->verdicts[i], .server_ms = server_ms};
+        struct judging j = {
+            .a = a, .verdict = &verdicts->verdicts[i], .server_ms = server_ms, .proof = proof};
         bool waiting = false;
         if (j.verdict->number <= seen) {
             continue;

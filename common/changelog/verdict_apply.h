@@ -8,6 +8,7 @@
 
 struct verdict_tally {
     int64_t accepted, merged, parked, refused;
+    int64_t again; /* of them: accepted before a restore, and now again */
 };
 
 /* Between apply_begin and apply_end. `server_ms` is the answer's. `sent_to`: local number of the

@@ -277,11 +277,13 @@ struct err verdicts_acknowledge(struct store *st, uint32_t device, uint64_t from
 
 struct err verdicts_each(struct store *st, uint32_t device, uint32_t epoch, uint64_t after,
                          struct arena *arena,
-                         struct err (*each)(void *context, const struct verdict *v), void *context)
+                         struct err (*each)(void *context, const struct verdict *v,
+                                            const uint8_t identity[32]),
+                         void *context)
 {
     struct stmt q;
     struct err err = db_use(st->db,
-                            "SELECT body FROM verdict WHERE device = ?1 AND number > ?2"
+                            "SELECT body, identity FROM verdict WHERE device = ?1 AND number > ?2"
                             " AND epoch = ?3 AND body IS NOT NULL ORDER BY number",
                             &q);
     if (err.code != ERR_OK) {
@@ -294,13 +296,14 @@ struct err verdicts_each(struct store *st, uint32_t device, uint32_t epoch, uint
         struct message m;
         size_t used = 0;
         struct bytes body = arena_copy(arena, col_bytes(&q, 0));
+        struct bytes identity = col_bytes(&q, 1);
         if (body.at == NULL) {
             err = err_make(ERR_LIMIT, 0, "verdicts_each");
         } else if (message_decode(body, arena, &m, &used) != WIRE_OK ||
-                   m.kind != MESSAGE_VERDICTS || m.verdicts.count != 1) {
+                   m.kind != MESSAGE_VERDICTS || m.verdicts.count != 1 || identity.size != 32) {
             err = err_make(ERR_CORRUPT, 0, "verdicts_each");
         } else {
-            err = each(context, &m.verdicts.verdicts[0]);
+            err = each(context, &m.verdicts.verdicts[0], identity.at);
         }
     }
     if (err.code == ERR_OK) {

@@ -38,11 +38,12 @@ MUST_USE struct err verdict_store(struct judge *j, const struct verdict *v,
  * that is set back to an older copy asks again. */
 MUST_USE struct err verdicts_acknowledge(struct store *st, uint32_t device, uint64_t from,
                                          uint64_t number);
-/* Calls `each` for every stored verdict above `after` of this epoch, by rising number; what it is
- * given lives in `arena`. Stops at the first error. */
+/* Calls `each` with its transaction's identity for every stored verdict above `after` of this
+ * epoch, by rising number; what it is given lives in `arena`. Stops at the first error. */
 MUST_USE struct err verdicts_each(struct store *st, uint32_t device, uint32_t epoch, uint64_t after,
                                   struct arena *arena,
-                                  struct err (*each)(void *context, const struct verdict *v),
+                                  struct err (*each)(void *context, const struct verdict *v,
+                                                     const uint8_t identity[32]),
                                   void *context);
 
 #endif

@@ -10,6 +10,7 @@
 #define REQUEST_ARENA_MAX (8 * TX_BYTES_MAX)
 #define BATCH_BYTES       ((size_t)512 * 1024) /* of row form, in one message */
 #define HEADS_EACH_MS     (INT64_C(20) * 3600 * 1000)
+#define WITNESS_BYTES     ((size_t)512 * 1024) /* of rows handed in by one request */
 #define OLD_SERVER_MS     INT64_C(86400000)
 #define ROOM_LEFT_OVER    ((size_t)16 * 1024) /* below it no further batch is begun */
 
@@ -17,12 +18,14 @@ void client_request_init(struct client_request *q, struct replica *r)
 {
     *q = (struct client_request){.r = r};
     arena_init(&q->arena, REQUEST_ARENA_MAX);
+    arena_init(&q->witness_arena, REQUEST_ARENA_MAX);
     buf_init(&q->body, PUSH_PLAIN_BYTES_MAX);
 }
 
 void client_request_release(struct client_request *q)
 {
     arena_release(&q->arena);
+    arena_release(&q->witness_arena);
     buf_release(&q->body);
 }
 
@@ -170,6 +173,46 @@ struct filling {
     size_t plain;
 };
 
+/* The server's word on what is about to be offered again. */
+static struct err pack_proofs(struct client_request *q, struct packer *packer,
+                              const struct batch *batch)
+{
+    int64_t after = 0;
+    struct err err = err_ok();
+    while (err.code == ERR_OK) {
+        struct message m = {.kind = MESSAGE_OFFER};
+        arena_clear(&q->witness_arena);
+        err = recovery_next_proof(q->r, batch->transactions[0].device_seq,
+                                  batch->transactions[batch->count - 1].device_seq, &after,
+                                  &q->witness_arena, &m.offer);
+        if (err.code == ERR_OK) {
+            err = wire(packer_put(packer, &m, &q->body));
+        }
+    }
+    return err.code == ERR_NOT_FOUND ? err_ok() : err;
+}
+
+static struct err pack_witnesses(struct client_request *q, struct packer *packer)
+{
+    arena_clear(&q->witness_arena);
+    struct err err = recovery_witnesses(q->r, WITNESS_BYTES, &q->witness_arena, &q->witnesses);
+    for (size_t i = 0; i < q->witnesses.message_count && err.code == ERR_OK; i++) {
+        const struct message m = {.kind = MESSAGE_WITNESS, .rows = q->witnesses.messages[i]};
+        err = wire(packer_put(packer, &m, &q->body));
+    }
+    return err;
+}
+
+static struct err load_batch(struct client_request *q, const struct client_request_options *o,
+                             struct filling *f, size_t bytes, struct batch *out)
+{
+    size_t room = o->tx_max - f->count;
+    if (q->step == RECOVERY_OFFERING) {
+        return sent_load_offered(q->r, q->epoch, &f->after, room, bytes / 2, &q->arena, out);
+    }
+    return sent_load(q->r, q->epoch, &f->after, room, bytes, &q->arena, out);
+}
+
 /* Batches until the request is full or nothing waits. */
 static struct err pack_batches(struct client_request *q, struct packer *packer,
                                const struct client_request_options *o, struct filling *f)
@@ -185,12 +228,18 @@ static struct err pack_batches(struct client_request *q, struct packer *packer,
         }
         struct message m = {.kind = MESSAGE_BATCH};
         arena_clear(&q->arena);
-        err =
-            sent_load(q->r, q->epoch, &f->after, o->tx_max - f->count, bytes, &q->arena, &m.batch);
+        err = load_batch(q, o, f, bytes, &m.batch);
         if (err.code != ERR_OK || m.batch.count == 0) {
             return err;
         }
-        q->fresh += f->after > q->sent_to ? (int64_t)m.batch.count : 0;
+        bool again = q->step == RECOVERY_OFFERING;
+        if (again) {
+            err = pack_proofs(q, packer, &m.batch);
+            if (err.code != ERR_OK) {
+                return err;
+            }
+        }
+        q->fresh += !again && f->after > q->sent_to ? (int64_t)m.batch.count : 0;
         f->count += m.batch.count;
         f->plain += bytes;
         err = wire(packer_put(packer, &m, &q->body));
@@ -217,12 +266,14 @@ static struct err pack(struct client_request *q, const struct client_request_opt
     buf_clear(&q->body);
     arena_clear(&q->arena);
     struct err err = make_hello(q, &hello.hello);
-    hello.hello.flags |= q->more ? HELLO_MORE : o->digest ? HELLO_DIGEST : 0;
+    bool digest = o->digest || q->step != RECOVERY_NOT_NEEDED;
+    hello.hello.flags |= q->more ? HELLO_MORE : digest ? HELLO_DIGEST : 0;
     if (err.code == ERR_OK) {
         err = wire(packer_put(packer, &hello, &q->body));
     }
     if (err.code == ERR_OK) {
-        err = pack_batches(q, packer, o, f);
+        err = q->step == RECOVERY_WITNESSING ? pack_witnesses(q, packer)
+                                             : pack_batches(q, packer, o, f);
     }
     if (err.code == ERR_OK) {
         err = wire(packer_put(packer, &end, &q->body));
@@ -239,6 +290,13 @@ struct err client_request_build(struct client_request *q, const struct client_re
     int64_t waiting = 0;
     struct filling f = {0};
     struct err err = freeze(q);
+    if (err.code == ERR_OK) {
+        err = recovery_step(q->r, &q->step);
+    }
+    if (err.code == ERR_OK && (q->step == RECOVERY_OFFERING || q->step == RECOVERY_WITNESSING)) {
+        q->more = true;
+        return pack(q, o, &f);
+    }
     if (err.code == ERR_OK) {
         err = sent_waiting(q->r, o->after, &waiting);
     }

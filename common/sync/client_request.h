@@ -2,7 +2,7 @@
 #ifndef COMMON_SYNC_CLIENT_REQUEST_H
 #define COMMON_SYNC_CLIENT_REQUEST_H
 
-#include "common/changelog/replica.h"
+#include "common/changelog/recovery.h"
 #include "protocol/codec.h"
 
 struct client_request_options {
@@ -25,11 +25,15 @@ struct client_request {
     bool shows_heads;             /* of the change log's chains */
     uint32_t epoch;
     struct timeline timeline;
+    enum recovery_step step;    /* what this request is for, after a restore of the server */
+    struct witnesses witnesses; /* in it */
+    struct arena witness_arena;
 };
 
 void client_request_init(struct client_request *q, struct replica *r);
 void client_request_release(struct client_request *q);
-/* Freezes what was captured, and packs as much of what waits as fits. */
+/* Freezes what was captured, and packs as much of what waits as fits; after a restore first what is
+ * offered again, then witnesses, each in requests of its own. */
 MUST_USE struct err client_request_build(struct client_request *q,
                                          const struct client_request_options *o);
 

@@ -20,6 +20,7 @@
 #include "common/changelog/sight.h"
 #include "common/sync/client_chunk.h"
 #include "common/sync/client_request.h"
+#include "common/sync/client_status.h"
 
 #define REQUESTS_MAX     4096 /* of one sync: 40 million transactions */
 #define EPOCHS_MAX       3    /* opened by one sync */
@@ -286,6 +287,26 @@ static struct err take_marks(struct client_session *s, const struct answer *answ
     return err.code == ERR_OK && rose ? db_shrink(s->r->db) : err;
 }
 
+/* The server was restored: what it lost goes out again, under the new timeline and epoch. */
+static struct err adopt_timeline(struct client_session *s, const struct answer *answer)
+{
+    int64_t offered = 0;
+    if (answer->timeline.counter <= s->request.timeline.counter) { /* an older one answers */
+        return turned_away(s, ERR_REFUSED, "new_timeline");
+    }
+    if (++s->epochs > EPOCHS_MAX) {
+        return session_fail(s, err_make(ERR_PROTOCOL, 0, "client_session: epochs"), "protocol");
+    }
+    struct err err = apply_begin(&s->apply);
+    if (err.code == ERR_OK) {
+        err = apply_end(&s->apply, recovery_adopt(&s->apply, answer, &offered));
+    }
+    s->tally.restored = true;
+    s->again = true;
+    s->moved = true;
+    return err;
+}
+
 static struct err take_answer(struct client_session *s, const struct answer *answer)
 {
     const struct timeline *known = &s->request.timeline;
@@ -301,7 +322,7 @@ static struct err take_answer(struct client_session *s, const struct answer *ans
     case ANSWER_NEW_EPOCH:
         return open_epoch(s);
     case ANSWER_NEW_TIMELINE:
-        return turned_away(s, ERR_REFUSED, "new_timeline");
+        return adopt_timeline(s, answer);
     case ANSWER_REENROL:
         return turned_away(s, ERR_AUTH, "reenrol");
     case ANSWER_UPGRADE:
@@ -393,6 +414,7 @@ static struct err take_verdicts(struct client_session *s, const struct verdicts 
         s->tally.merged += tally.merged;
         s->tally.parked += tally.parked;
         s->tally.refused += tally.refused;
+        s->tally.again += tally.again;
     }
     return err;
 }
@@ -460,6 +482,18 @@ static struct err compare_digests(struct client_session *s)
                               : err;
 }
 
+static struct err witnesses_arrived(struct client_session *s)
+{
+    struct err err = apply_begin(&s->apply);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    err = transaction_end(s, recovery_witnessed(&s->apply, &s->request.witnesses));
+    s->tally.witnessed += err.code == ERR_OK ? (int64_t)s->request.witnesses.count : 0;
+    s->moved = true;
+    return err;
+}
+
 static struct err store_finished(struct client_session *s)
 {
     static const char sql[] = "UPDATE device_state SET last_sync_at = ?1, cursors_under = ?2";
@@ -477,6 +511,9 @@ static struct err store_finished(struct client_session *s)
     if (err.code == ERR_OK) {
         err = store_answer(s);
         s->answered = s->answered && err.code != ERR_OK;
+    }
+    if (err.code == ERR_OK && s->request.step == RECOVERY_FETCHING && !s->again) {
+        err = recovery_finish(&s->apply);
     }
     return transaction_end(s, err.code == ERR_OK ? sight_settle(s->r, s->answer.mask) : err);
 }
@@ -496,7 +533,7 @@ static struct err take_end(struct client_session *s)
     }
     if (s->request.more) {
         s->again = true;
-        return err_ok();
+        return s->request.step == RECOVERY_WITNESSING ? witnesses_arrived(s) : err_ok();
     }
     if (s->apply.refetch_count > 0 && !s->repairing) {
         s->repairing = true; /* rows were missing: their scopes begin anew at once */
@@ -599,21 +636,6 @@ struct err client_session_received(struct client_session *s, struct bytes packed
 
 /* ---- how it ended ---- */
 
-static struct err err_of_status(int status)
-{
-    switch (status) {
-    case 401:
-        return err_make(ERR_AUTH, status, "client_session");
-    case 413:
-        return err_make(ERR_LIMIT, status, "client_session");
-    case 429:
-    case 503:
-        return err_make(ERR_BUSY, status, "client_session");
-    default: /* the rest of the numbers that HTTP knows */
-        return err_make(status >= 500 ? ERR_NETWORK : ERR_PROTOCOL, status, "client_session");
-    }
-}
-
 /* An older server finds fields in the newest version's hello that it doesn't know. */
 static bool is_too_new(const struct client_session *s, int status, const struct fault *fault)
 {
@@ -638,7 +660,7 @@ static void end_refused(struct client_session *s, int status, const struct fault
         session_move(s, CLIENT_READY_STATE);
         return;
     }
-    (void)session_fail(s, err_of_status(status), fault != NULL ? fault->code : "http");
+    (void)session_fail(s, client_status_err(status), fault != NULL ? fault->code : "http");
 }
 
 void client_session_ended(struct client_session *s, int status, struct err err,

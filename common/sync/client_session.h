@@ -26,6 +26,9 @@ struct client_tally {
     int64_t requests;
     int64_t left; /* rows dropped because their scope left */
     bool digest_asked, digest_equal;
+    bool restored;     /* the server began a new timeline */
+    int64_t again;     /* transactions that it had lost and has accepted once more */
+    int64_t witnessed; /* rows that only this device is known to hold, handed in */
 };
 
 struct client_session_options {

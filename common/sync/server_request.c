@@ -5,6 +5,7 @@
 
 #define DECODE_ARENA_BYTES_MAX ((size_t)128 * 1024 * 1024)
 #define RETRY_S                1
+#define EXTRAS_MAX             ((size_t)10000) /* offers, witnesses */
 
 /* What may come next. */
 enum expected { EXPECT_HELLO, EXPECT_BATCH_OR_END, EXPECT_NOTHING };
@@ -102,6 +103,85 @@ static struct err take_batch(struct reading *r, const struct batch *batch)
     return err;
 }
 
+static void *copy_of(struct reading *r, const void *from, size_t count, size_t size)
+{
+    void *to = arena_array(r->arena, count, size);
+    if (to != NULL && count > 0) {
+        memcpy(to, from, count * size);
+    }
+    return to;
+}
+
+/* One more in an array of `count`; the old copy stays behind in the arena. */
+static void *one_more(struct reading *r, const void *from, size_t count, size_t size)
+{
+    uint8_t *to = arena_array(r->arena, count + 1, size);
+    if (to != NULL && count > 0) {
+        memcpy(to, from, count * size);
+    }
+    return to;
+}
+
+static struct err take_offer(struct reading *r, const struct reoffer *offer)
+{
+    struct server_request *out = r->out;
+    if (out->offer_count == EXTRAS_MAX) {
+        return too_large(r, EXTRAS_MAX);
+    }
+    struct reoffer *offers = one_more(r, out->offers, out->offer_count, sizeof *offers);
+    struct offered *entries = copy_of(r, offer->entries, offer->count, sizeof *entries);
+    if (offers == NULL || entries == NULL) {
+        return too_large(r, PUSH_PLAIN_BYTES_MAX);
+    }
+    for (size_t i = 0; i < offer->count; i++) {
+        entries[i].seqs =
+            copy_of(r, entries[i].seqs, entries[i].seq_count, sizeof *entries[i].seqs);
+        if (entries[i].seqs == NULL) {
+            return too_large(r, PUSH_PLAIN_BYTES_MAX);
+        }
+    }
+    offers[out->offer_count] = *offer;
+    offers[out->offer_count++].entries = entries;
+    out->offers = offers;
+    return err_ok();
+}
+
+static bool own_row(struct reading *r, const struct rows *rows, struct row *row)
+{
+    row->values = copy_of(r, row->values, rows->column_count, sizeof *row->values);
+    for (size_t i = 0; row->values != NULL && i < rows->column_count; i++) {
+        struct value *v = &row->values[i];
+        if (v->kind == VALUE_TEXT || v->kind == VALUE_BLOB) {
+            v->b = arena_copy(r->arena, v->b);
+            if (v->b.at == NULL) {
+                return false;
+            }
+        }
+    }
+    return row->values != NULL;
+}
+
+static struct err take_witness(struct reading *r, const struct rows *rows)
+{
+    struct server_request *out = r->out;
+    if (out->witness_count == EXTRAS_MAX) {
+        return too_large(r, EXTRAS_MAX);
+    }
+    struct rows *witnesses = one_more(r, out->witnesses, out->witness_count, sizeof *witnesses);
+    struct row *own = copy_of(r, rows->rows, rows->count, sizeof *own);
+    bool good = witnesses != NULL && own != NULL;
+    for (size_t i = 0; i < rows->count && good; i++) {
+        good = own_row(r, rows, &own[i]);
+    }
+    if (!good) {
+        return too_large(r, PUSH_PLAIN_BYTES_MAX);
+    }
+    witnesses[out->witness_count] = *rows;
+    witnesses[out->witness_count++].rows = own;
+    out->witnesses = witnesses;
+    return err_ok();
+}
+
 static struct err take(struct reading *r, const struct message *m)
 {
     if (r->expected == EXPECT_HELLO && m->kind == MESSAGE_HELLO) {
@@ -110,6 +190,13 @@ static struct err take(struct reading *r, const struct message *m)
     }
     if (r->expected == EXPECT_BATCH_OR_END && m->kind == MESSAGE_BATCH) {
         return take_batch(r, &m->batch);
+    }
+    bool extra = r->expected == EXPECT_BATCH_OR_END && r->out->hello.protocol >= 2;
+    if (extra && m->kind == MESSAGE_OFFER) {
+        return take_offer(r, &m->offer);
+    }
+    if (extra && m->kind == MESSAGE_WITNESS) {
+        return take_witness(r, &m->rows);
     }
     if (r->expected == EXPECT_BATCH_OR_END && m->kind == MESSAGE_END) {
         r->expected = EXPECT_NOTHING;

@@ -1,7 +1,7 @@
 /* A sync request, decoded whole: hello, then transactions as row forms, which is what is hashed,
  * judged and logged.
  *
- *   HELLO ──► BATCH* ──► END      anything else, or anything behind it: malformed */
+ *   HELLO ──► (BATCH | OFFER | WITNESS)* ──► END      anything else, or behind it: malformed */
 #ifndef COMMON_SYNC_SERVER_REQUEST_H
 #define COMMON_SYNC_SERVER_REQUEST_H
 
@@ -11,6 +11,10 @@ struct server_request {
     struct hello hello;
     size_t push_count;
     struct push *pushes; /* by device_seq */
+    size_t offer_count;
+    struct reoffer *offers;
+    size_t witness_count;
+    struct rows *witnesses;
 };
 
 /* Why a request isn't taken, as HTTP says it. */

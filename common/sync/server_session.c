@@ -11,7 +11,10 @@
 #include "common/changelog/download.h"
 #include "common/changelog/gate.h"
 #include "common/changelog/judge.h"
+#include "common/changelog/quarantine.h"
+#include "common/changelog/reoffer.h"
 #include "common/changelog/rights.h"
+#include "common/changelog/timeline.h"
 #include "common/sync/server_request.h"
 #include "common/sync/server_verdicts.h"
 #include "protocol/codec.h"
@@ -22,6 +25,7 @@
 #define TX_ARENA_BYTES_MAX      ((size_t)128 * 1024 * 1024)
 #define ANSWER_LEVEL            3
 #define RETRY_S                 1
+#define REPLACED_RETRY_S        60
 
 struct server_session {
     enum server_step step;
@@ -183,6 +187,18 @@ static struct err look_at_heads(struct server_session *s, struct store *st)
     return err;
 }
 
+/* Rows of a lost part, as long as the device has something to bring. */
+static struct err keep_witnesses(struct server_session *s, struct store *st, const struct gate *g)
+{
+    struct err err = err_ok();
+    bool may = g->timeline < st->timeline.counter;
+    for (size_t i = 0; i < s->request.witness_count && may && err.code == ERR_OK; i++) {
+        err =
+            quarantine_witness(st, &s->request.witnesses[i], g->device, g->person, s->received_ms);
+    }
+    return err;
+}
+
 static struct err judge_pushes(struct server_session *s, struct store *st, struct gate *g)
 {
     struct judge j = {
@@ -223,13 +239,51 @@ static struct err judge_pushes(struct server_session *s, struct store *st, struc
                                &s->arena, &s->author);
     }
     if (err.code == ERR_OK) {
+        err = reoffer_match(st, g->device, s->request.offers, s->request.offer_count,
+                            s->request.pushes, s->request.push_count, &s->arena);
+    }
+    if (err.code == ERR_OK) {
         err = judge_all(s, &j, &parked);
+    }
+    if (err.code == ERR_OK) {
+        err = keep_witnesses(s, st, g);
     }
     g->verdict_last = j.verdict_last;
     s->tally.known = j.known;
     if (!s->courier && (s->request.hello.flags & HELLO_MORE) == 0 && !parked) {
         g->complete_ms = s->received_ms;
     }
+    if (!s->courier && (s->request.hello.flags & HELLO_MORE) == 0) {
+        g->timeline = st->timeline.counter;
+    }
+    return err;
+}
+
+/* Up to where backups hold what the device keeps; after a restore, up to where the store still has
+ * what it holds. */
+static struct err make_marks(struct server_session *s, struct store *st, struct gate *g)
+{
+    struct answer *a = &s->answer;
+    int64_t now = g->mark_told;
+    if (a->status == ANSWER_NEW_TIMELINE) {
+        return timeline_kept(st, &s->request.hello, &s->arena, &a->marks, &a->mark_count);
+    }
+    if (a->status != ANSWER_OK) {
+        return err_ok();
+    }
+    struct err err = backup_marks(st, s->permit.scopes, s->permit.scope_count, g->mark_told,
+                                  &s->arena, &a->marks, &a->mark_count, &now);
+    g->mark_pending = now;
+    return err;
+}
+
+/* Somebody has restored a backup of this store and serves devices from there. */
+static struct err stand_down(struct server_session *s, struct store *st)
+{
+    struct err err = timeline_is_genuine(st, &s->request.hello.timeline)
+                         ? timeline_stand_down(st, &s->request.hello.timeline)
+                         : err_ok();
+    fault(s, 503, "superseded", REPLACED_RETRY_S);
     return err;
 }
 
@@ -258,7 +312,8 @@ static void make_answer(struct server_session *s, const struct store *st, const 
     s->answer.catalogue = CATALOGUE_VERSION;
     s->answer.server_ms = s->received_ms;
     s->answer.timeline = st->timeline;
-    s->answer.epoch = s->answer.status == ANSWER_NEW_EPOCH ? g->epoch_pending : g->epoch;
+    bool opens = s->answer.status == ANSWER_NEW_EPOCH || s->answer.status == ANSWER_NEW_TIMELINE;
+    s->answer.epoch = opens ? g->epoch_pending : g->epoch;
     s->answer.mask = s->permit.role;
     memcpy(s->answer.token, g->token_pending, sizeof s->answer.token);
     give_courier_key(s, st);
@@ -280,6 +335,10 @@ static struct err judge_hello(struct server_session *s, struct store *st)
 {
     struct gate g = {.number = 0};
     enum answer_status status = ANSWER_OK;
+    if (st->superseded != 0) {
+        fault(s, 503, "superseded", REPLACED_RETRY_S);
+        return err_ok();
+    }
     struct err err = gate_load(st, s->device, &g);
     if (err.code == ERR_OK && g.revoked && !planted(REVOKED_LET_IN)) {
         fault(s, 401, "device_revoked", 0);
@@ -292,6 +351,9 @@ static struct err judge_hello(struct server_session *s, struct store *st)
     if (err.code == ERR_OK && !s->courier && gate_is_late(&g, &s->request.hello)) {
         fault(s, 503, "busy", RETRY_S);
         return err;
+    }
+    if (err.code == ERR_OK && s->request.hello.timeline.counter > st->timeline.counter) {
+        return stand_down(s, st);
     }
     if (err.code == ERR_OK) {
         err = permit_load(st, g.person, &s->arena, &s->permit);
@@ -311,6 +373,9 @@ static struct err judge_hello(struct server_session *s, struct store *st)
     }
     if (err.code == ERR_OK && status == ANSWER_OK) {
         err = judge_pushes(s, st, &g);
+    }
+    if (err.code == ERR_OK) {
+        err = s->courier ? err_ok() : make_marks(s, st, &g);
     }
     if (err.code == ERR_OK) {
         err = s->courier ? gate_save_verdicts(st, &g)
@@ -413,8 +478,13 @@ static struct err put_head(struct server_session *s, struct store *st, struct bu
     if (err.code != ERR_OK || s->answer.status != ANSWER_OK) {
         return err.code == ERR_OK ? put_end(s, out) : err;
     }
-    err =
-        server_verdicts_put(st, s->device, s->epoch, s->request.hello.verdict_seen, s->packer, out);
+    const struct verdicts_told told = {.device = s->device,
+                                       .id = s->request.hello.device,
+                                       .epoch = s->epoch,
+                                       .after = s->request.hello.verdict_seen,
+                                       .answer_ms = s->answer.server_ms,
+                                       .proven = s->request.hello.protocol >= 2};
+    err = server_verdicts_put(st, &told, s->packer, out);
     if (err.code == ERR_OK && (s->request.hello.flags & HELLO_MORE) != 0) {
         return put_end(s, out);
     }

@@ -5,8 +5,15 @@
 #include "common/changelog/verdicts.h"
 #include "protocol/codec.h"
 
-/* All above number `after` that this epoch's transactions got. */
-MUST_USE struct err server_verdicts_put(struct store *st, uint32_t device, uint32_t epoch,
-                                        uint64_t after, struct packer *packer, struct buf *out);
+struct verdicts_told {
+    uint32_t device;   /* device_key.number, */
+    const uint8_t *id; /* and its id */
+    uint32_t epoch;
+    uint64_t after;    /* all above this number that the epoch's transactions got */
+    int64_t answer_ms; /* the answer's time */
+    bool proven;       /* with the server's word on them, for a device that can keep it */
+};
+MUST_USE struct err server_verdicts_put(struct store *st, const struct verdicts_told *what,
+                                        struct packer *packer, struct buf *out);
 
 #endif

@@ -44,6 +44,7 @@ struct server {
     int lock_fd;
     bool has_service, has_net;
     _Atomic int broken;
+    _Atomic int replaced;
 };
 
 /* HOST:PORT or [HOST]:PORT, the host numeric. */
@@ -176,6 +177,19 @@ static void on_broken(void *context)
     (void)kill(getpid(), SIGTERM);
 }
 
+/* On the writer's thread: the firm's devices have another server now. What they asked for just now
+ * is still answered. */
+static void on_replaced(void *context)
+{
+    struct server *s = context;
+    if (atomic_exchange(&s->replaced, 1) == 0) {
+        struct log_line line;
+        log_begin(&line, machine_wall_ms(), "superseded");
+        log_end(&line, stderr);
+        (void)kill(getpid(), SIGTERM);
+    }
+}
+
 static bool open_service(struct server *s, int64_t photo_quota_mib)
 {
     char store[DATA_PATH_MAX], ca[DATA_PATH_MAX], ledger[DATA_PATH_MAX], blobs[DATA_PATH_MAX];
@@ -200,6 +214,7 @@ static bool open_service(struct server *s, int64_t photo_quota_mib)
                                             .ledger = &s->ledger.ledger,
                                             .counters = &s->counters,
                                             .broken = on_broken,
+                                            .replaced = on_replaced,
                                             .context = s};
     err = service_open(&s->service, &options);
     s->has_service = true;

@@ -55,6 +55,7 @@ struct err service_open(struct service *s, const struct service_options *options
     memset(s, 0, sizeof *s);
     s->counters = options->counters;
     s->broken = options->broken;
+    s->replaced = options->replaced;
     s->context = options->context;
     s->blobs.dir = -1;
     buf_init(&s->ca, MESSAGE_BYTES_MAX);

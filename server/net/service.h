@@ -25,7 +25,8 @@ struct service {
     pthread_mutex_t rates;
     struct rate_table device_rate, enrol_failures, photo_quota;
     struct blob_store blobs;
-    void (*broken)(void *context); /* fsync failed: what is on the disk is no longer known */
+    void (*broken)(void *context);   /* fsync failed: what is on the disk is no longer known */
+    void (*replaced)(void *context); /* a restored server has taken over; may come more than once */
     void *context;
 };
 
@@ -36,6 +37,7 @@ struct service_options {
     int64_t photo_quota_mib; /* that one device may bring a day */
     struct counters *counters;
     void (*broken)(void *context);
+    void (*replaced)(void *context);
     void *context;
 };
 

@@ -19,6 +19,7 @@ struct sync_job {
     struct exchange *exchange;
     struct server_session *session;
     struct store_device device;
+    bool replaced; /* the store doesn't write any more */
 };
 
 static void job_free(struct sync_job *job)
@@ -134,7 +135,9 @@ static struct err on_judge(struct writer_job *write, struct store *writer, int a
             return err;
         }
     }
-    return server_session_judge(job->session, writer);
+    struct err err = server_session_judge(job->session, writer);
+    job->replaced = writer->superseded != 0;
+    return err;
 }
 
 static void count_judged(struct counters *c, const struct server_session *session)
@@ -154,6 +157,9 @@ static void on_judged(struct writer_job *write, struct err err)
     struct service *s = job->service;
     if (job->session != NULL) {
         server_session_committed(job->session, err);
+    }
+    if (job->replaced) {
+        s->replaced(s->context);
     }
     if (err.code == ERR_OK) {
         const struct scope_id *touched;

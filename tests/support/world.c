@@ -1,5 +1,5 @@
 /* Founding the firm, enrolling devices, and letting processes die and come back. */
-#include "tests/support/world.h"
+#include "tests/support/world_parts.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -63,16 +63,18 @@ static struct db *open_db(const struct world *w, const char *path, enum db_mode 
     return db;
 }
 
-static void open_server(struct world *w)
+void world_open_server(struct world *w)
 {
     struct host host = fake_host_as_host(&w->server);
     w->writer_db = open_db(w, w->store_path, DB_WRITE);
     world_must(w, w->writer_db, store_open(&w->writer, w->writer_db, &host, true));
     w->reader_db = open_db(w, w->store_path, DB_READ);
     world_must(w, w->reader_db, store_open(&w->reader, w->reader_db, &host, false));
+    store_use_ledger(&w->writer, &w->ledger);
+    store_use_ledger(&w->reader, &w->ledger);
 }
 
-static void close_server(struct world *w)
+void world_close_server(struct world *w)
 {
     store_close(&w->reader);
     db_close(w->reader_db);
@@ -82,8 +84,8 @@ static void close_server(struct world *w)
 
 void world_restart_server(struct world *w)
 {
-    close_server(w);
-    open_server(w);
+    world_close_server(w);
+    world_open_server(w);
 }
 
 /* ---- a device's process ---- */
@@ -108,7 +110,7 @@ void device_restart(struct world_device *d)
     open_device(d);
 }
 
-static void copy_file(const struct world *w, const char *from, const char *to)
+void world_copy_file(const struct world *w, const char *from, const char *to)
 {
     FILE *in = fopen(from, "rb");
     FILE *out = fopen(to, "wb");
@@ -130,7 +132,7 @@ void device_copy(struct world_device *d, const char *name)
 {
     char path[128];
     close_device(d); /* the last connection leaves no -wal behind */
-    copy_file(d->world, d->path, scratch_path(&d->world->scratch, name, path));
+    world_copy_file(d->world, d->path, scratch_path(&d->world->scratch, name, path));
     open_device(d);
 }
 
@@ -138,7 +140,7 @@ void device_copy_back(struct world_device *d, const char *name)
 {
     char path[128];
     close_device(d);
-    copy_file(d->world, scratch_path(&d->world->scratch, name, path), d->path);
+    world_copy_file(d->world, scratch_path(&d->world->scratch, name, path), d->path);
     open_device(d);
 }
 
@@ -146,7 +148,8 @@ static struct err enrol(struct world_device *d, const uint8_t former[16], uint32
                         struct arena *arena, struct enrolled *who)
 {
     struct world *w = d->world;
-    struct enrol request = {.name = bytes_text("phone"), .app = bytes_text("sim 1")};
+    struct enrol request = {
+        .name = bytes_text("phone"), .app = bytes_text("sim 1"), .protocol = PROTOCOL_VERSION};
     uint8_t hash[32];
     int64_t now = w->server.wall_ms;
     struct host host = fake_host_as_host(&w->chance);
@@ -206,7 +209,7 @@ void device_become(struct world_device *d, struct world_device *other)
 {
     close_device(other);
     close_device(d);
-    copy_file(d->world, other->path, d->path);
+    world_copy_file(d->world, other->path, d->path);
     open_device(other);
     open_device(d);
 }
@@ -293,7 +296,7 @@ static void found(struct world *w)
     struct db *db = open_db(w, scratch_path(&w->scratch, "store.db", w->store_path), DB_CREATE);
     world_must(w, db, store_create(db, &host, &founding));
     db_close(db);
-    open_server(w);
+    world_open_server(w);
     add_people(w);
     add_goods(w);
 }
@@ -309,6 +312,7 @@ void world_init(struct world *w, uint64_t seed)
     memset(w, 0, sizeof *w);
     w->seed = seed;
     scratch_init(&w->scratch);
+    world_ledger_init(w);
     fake_host_init(&w->chance, seed, 0);
     fake_host_init(&w->server, seed * 31 + 1, START_MS);
     found(w);
@@ -329,11 +333,12 @@ void world_suspend(struct world *w)
     for (size_t i = 0; i < WORLD_DEVICES; i++) {
         close_device(&w->devices[i]);
     }
-    close_server(w);
+    world_close_server(w);
 }
 
 void world_release(struct world *w)
 {
     world_suspend(w);
+    buf_release(&w->ledger_text);
     scratch_release(&w->scratch);
 }

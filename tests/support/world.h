@@ -40,6 +40,10 @@ struct world {
     struct fake_host chance; /* its random numbers alone are used */
     struct scratch scratch;
     char store_path[128];
+    struct buf ledger_text; /* what a file beside the store would hold */
+    struct store_ledger ledger;
+    int fault_status; /* of the last answer that was a fault; a test that allows them looks here */
+    bool allows_faults;
     struct fake_host server;
     struct db *writer_db, *reader_db;
     struct store writer, reader;
@@ -63,6 +67,19 @@ __attribute__((noreturn, format(printf, 2, 3))) void world_fail(const struct wor
                                                                 const char *format, ...);
 /* Ends the test unless `err` is ERR_OK; `db` (may be NULL) says more. */
 void world_must(const struct world *w, const struct db *db, struct err err);
+
+/* ---- backups (world_backup.c) ---- */
+
+/* What `legworkd backup` and `restore` do, with files of these names in the scratch folder. */
+void world_backup(struct world *w, const char *name);
+void world_restore(struct world *w, const char *name);
+/* The server's file put aside as it is, and served from again: a server that wasn't told. */
+void world_store_copy(struct world *w, const char *name);
+void world_store_serve(struct world *w, const char *name);
+/* With its certificate, as the client does when its key isn't known any more. */
+struct err device_come_back(struct world_device *d);
+/* Copies a file; ends the test where it can't. */
+void world_copy_file(const struct world *w, const char *from, const char *to);
 
 /* Processes that die and come back; what was committed stays. */
 void world_restart_server(struct world *w);

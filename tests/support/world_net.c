@@ -68,7 +68,12 @@ static void serve(struct world_device *d, struct exchange *x)
             break;
         case SERVER_FAULT:
             x->status = server_session_fault(s, &x->fault);
-            world_fail(w, "the server answers %d %s", x->status, x->fault.code);
+            w->fault_status = x->status;
+            if (!w->allows_faults) {
+                world_fail(w, "the server answers %d %s", x->status, x->fault.code);
+            }
+            server_session_free(s);
+            return;
         case SERVER_DONE:
             server_session_free(s);
             return;
@@ -152,7 +157,7 @@ static bool one_request(struct world_device *d, struct client_session *c, struct
     if (kind == FAULT_DEVICE_DIES) {
         return false;
     }
-    client_session_ended(c, x.status, err, x.status == 503 ? &x.fault : NULL);
+    client_session_ended(c, x.status, err, x.status > 200 ? &x.fault : NULL);
     return true;
 }
 
