@@ -133,9 +133,7 @@ static struct err place_row(struct apply *a, const struct table *t, const uint8_
                             bool *missing)
 {
     if (local->found) {
-        return local->seq > stamp->seq && !planted(OLDER_OVERWRITES)
-                   ? err_ok()
-                   : lay_between(a, t, id, cells, count, stamp);
+        return local->seq > stamp->seq ? err_ok() : lay_between(a, t, id, cells, count, stamp);
     }
     if (is_deleted_here(a, t, id)) {
         return lay_below_delete(a, t, id, whole, cells, count, stamp);

@@ -252,7 +252,7 @@ static struct err rebase_later(struct judging *j, const struct verdict_row *row)
     struct err err =
         e == NULL ? err_ok() : db_one_int(r->db, "SELECT coalesce(max(tx), 0) FROM sent", &frozen);
     for (; e != NULL && err.code == ERR_OK; e = outbox_next(r, e)) {
-        if (!planted(REBASE_SKIPPED) && e->tx > frozen && e->base < row->seq) {
+        if (e->tx > frozen && e->base < row->seq) {
             err = outbox_rebase(r, e, row->seq);
         }
     }

@@ -324,7 +324,7 @@ struct err work_move(struct work *w, struct work_row *row, int64_t to_scope)
     row->scope = to_scope;
     err = touch(w, row);
     if (err.code == ERR_OK) {
-        row->entered = planted(ENTRY_FORGOTTEN) ? row->entered : row->seq;
+        row->entered = row->seq;
         err = undo_departure(w, row);
     }
     return err.code == ERR_OK ? put(w, row, ROWSQL_MOVED) : err;

@@ -185,6 +185,31 @@ static void a_rep_does_not_see_costs(void **state)
         db_sees(w, w->devices[BOSS_LAPTOP].db, "product", w->products[0], "cost", &seen), "500");
 }
 
+/* Others' value came to lie below the phone's edit, with the verdict on an earlier one. The edit is
+ * accepted; the delete on top of it isn't, and must give back what was accepted. */
+static void a_refused_delete_gives_back_what_was_accepted(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    uint8_t id[16], visit[16];
+    everybody_holds(w, "Below", id);
+    device_visit(phone, id, visit);
+    device_sync(phone);
+    const struct cell theirs = cell_text(COLUMN_customer_note, "theirs");
+    const struct cell mine = cell_text(COLUMN_customer_note, "mine");
+    device_update(&w->devices[ANN_TABLET], TABLE_customer, id, &theirs, 1);
+    device_sync(&w->devices[ANN_TABLET]);
+    world_pass(w, 60000);
+    set_region(phone, id, "first");
+    device_update(phone, TABLE_customer, id, &mine, 1);
+    device_delete(phone, TABLE_customer, id);
+    device_sync(phone);
+    assert_server(w, id, "note", "mine");
+    assert_device(phone, id, "note", "mine");
+    world_heal(w);
+    world_check(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +218,7 @@ int main(void)
         WORLD_TEST(what_rests_on_refused_work_is_held),
         WORLD_TEST(nothing_of_another_book_in_the_file),
         WORLD_TEST(a_rep_does_not_see_costs),
+        WORLD_TEST(a_refused_delete_gives_back_what_was_accepted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -207,7 +207,7 @@ static void check_clock(struct sim *s, const struct entry *e, const struct sim_s
         return;
     }
     int64_t late = e->effective_ms - s->server.host.wall_error_ms - saved->true_ms;
-    if (s->server.host.wall_error_ms == 0 && (late < 0 || late > 70000)) {
+    if (s->server.host.wall_error_ms == 0 && (late < 0 || late > 150000)) {
         sim_break(s, INV_CLOCK, "w%d was written at %" PRId64 ", reckoned %" PRId64 " ms later",
                   saved->serial, saved->true_ms, late);
     }
@@ -242,6 +242,10 @@ static void check_times(struct sim *s, const struct entry *e, const struct sim_p
 
 static void compare(struct sim *s, const struct entry *e, const struct oracle_verdict *v)
 {
+    if (strcmp(v->code, "held") == 0 && strcmp(e->code, "held") != 0) {
+        sim_break(s, INV_VERDICT, "%" PRIu64 " of device %u rests on refused work and isn't held",
+                  e->device_seq, e->device);
+    }
     bool same = v->outcome == e->outcome || (v->open && e->outcome == OUTCOME_REFUSED);
     if (!same) {
         bool unlocked = v->outcome == OUTCOME_REFUSED && strcmp(v->code, "locked") == 0;

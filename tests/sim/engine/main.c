@@ -3,7 +3,7 @@
  *     simulator seeds [FIRST [COUNT]]   runs them; a failing one is told and ends with 1
  *     simulator tell SEED               one seed, step by step
  *     simulator hash FIRST COUNT        the trace hash of each: equal in every build
- *     simulator shrink SEED FILE        a failing seed's shortest tape, as a file
+ *     simulator shrink SEED FILE [MISTAKE]   a failing seed's shortest tape, as a file
  *     simulator replay FILE...          tapes that failed once: they must hold now
  *
  * and, where the mistakes of common/base/planted.def are built in:
@@ -88,6 +88,7 @@ int main(int argc, char **argv)
     } else if (strcmp(what, "plant") == 0) {
         good = plant_tell(&firm, (int)first, count);
     } else if (strcmp(what, "shrink") == 0 && argc > 3) {
+        planted_number = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 0;
         good = tapes_shrink(&firm, first, argv[3]);
     } else if (strcmp(what, "replay") == 0) {
         good = tapes_replay(&firm, &argv[2], argc - 2);

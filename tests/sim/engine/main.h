@@ -4,6 +4,9 @@
 
 #include "tests/sim/engine/sim.h"
 
+/* The mistake that a build with planted ones makes; 0: none. */
+extern int planted_number;
+
 struct totals;
 bool simulate_seed(const struct sim_firm *firm, uint64_t seed, bool tells, bool hashes,
                    struct totals *totals);

@@ -300,6 +300,9 @@ static void operate_server_disk(struct sim *s)
 static void operate_copy(struct sim *s)
 {
     struct sim_device *d = any_device(s);
+    for (int i = 0; i < SIM_DEVICES && sim_below(s, 2) == 1; i++) { /* one that was put aside */
+        d = s->devices[i].copy != NULL ? &s->devices[i] : d;
+    }
     if (d->db == NULL || d->was_rolled_back) {
         return;
     }

@@ -160,7 +160,8 @@ static void chaos(struct sim *s)
     s->phase = PHASE_CHAOS;
     for (uint64_t i = 0; i < steps && s->broken == INV_NONE; i++) {
         operate(s);
-        sim_pass(s, (int64_t)sim_below(s, 40000));
+        /* Often within the time that a request takes, so that work falls between its messages. */
+        sim_pass(s, (int64_t)sim_below(s, sim_below(s, 3) == 0 ? 60000 : 1500));
     }
 }
 

@@ -106,11 +106,24 @@ static void see_verdict(struct sim *s, const struct sim_conn *c, const struct ve
     }
 }
 
+/* Only an older copy of a file needs a new epoch. */
+static void see_status(struct sim *s, const struct sim_conn *c, uint8_t status)
+{
+    for (int i = 0; i < SIM_DEVICES; i++) {
+        const struct sim_device *d = &s->devices[i];
+        if (d->number == c->number && status != ANSWER_OK && !d->was_rolled_back) {
+            sim_break(s, INV_ALIVE, "device %d, which nothing happened to, is answered %d", i,
+                      status);
+        }
+    }
+}
+
 static void see(struct sim *s, const struct sim_conn *c, const struct message *m)
 {
     switch ((int)m->kind) {
     case MESSAGE_ANSWER:
         sim_trace(s, " answer %d epoch %u", m->answer.status, m->answer.epoch);
+        see_status(s, c, m->answer.status);
         break;
     case MESSAGE_VERDICTS:
         for (size_t i = 0; i < m->verdicts.count; i++) {

@@ -379,10 +379,13 @@ static void edit_text(struct sim_device *d)
     int saw = shown(d, c, id);
     struct complaint why;
     const struct cell cell = sim_text(c->number, new_text(s, text, &serial));
-    if (end(d, row_update(d->db, catalogue_table(c->table), id, &cell, 1, &why))) {
-        note(d, serial, c, id, saw);
-        sim_trace(s, "device %d: w%d over w%d in %s", d->index, serial, saw, c->name);
+    bool saved = end(d, row_update(d->db, catalogue_table(c->table), id, &cell, 1, &why));
+    struct sim_saved *line = note(d, serial, c, id, saw);
+    if (line != NULL) { /* a save that failed may turn out to have happened */
+        line->rolled_back = !saved;
     }
+    sim_trace(s, "device %d: w%d over w%d in %s%s", d->index, serial, saw, c->name,
+              saved ? "" : ", in vain");
 }
 
 static void edit_tags(struct sim_device *d)
@@ -404,7 +407,36 @@ static void edit_place(struct sim_device *d)
     if (draw_customer(d, id)) {
         const struct cell cells[] = {{.column = COLUMN_customer_lat, .value = value_real(at)},
                                      {.column = COLUMN_customer_lng, .value = value_real(at)}};
-        update(d, TABLE_customer, id, cells, count_of(cells));
+        update(d, TABLE_customer, id, cells, sim_below(d->sim, 3) == 2 ? 1 : count_of(cells));
+    }
+}
+
+static void new_plan(struct sim_device *d)
+{
+    char text[24];
+    uint8_t id[16], customer[16];
+    int serial;
+    if (draw_customer(d, customer)) {
+        const struct cell cells[] = {
+            sim_id(COLUMN_visit_plan_customer_id, customer),
+            sim_id(COLUMN_visit_plan_person_id, d->sim->firm->people[d->who]),
+            sim_text(COLUMN_visit_plan_on_day, "2025-11-26"),
+            sim_text(COLUMN_visit_plan_state, "planned"),
+            sim_text(COLUMN_visit_plan_note, new_text(d->sim, text, &serial))};
+        insert(d, TABLE_visit_plan, id, cells, count_of(cells), serial, COLUMN_visit_plan_note);
+    }
+}
+
+/* Its ladder has four steps, so two people can take different ones. */
+static void step_plan(struct sim_device *d)
+{
+    static const char *const states[] = {"skipped", "done", "cancelled"};
+    uint16_t table;
+    uint8_t id[16];
+    if (draw_row(d, TABLE_visit_plan, &table, id)) {
+        const struct cell cell =
+            sim_text(COLUMN_visit_plan_state, states[sim_below(d->sim, count_of(states))]);
+        update(d, TABLE_visit_plan, id, &cell, 1);
     }
 }
 
@@ -508,7 +540,7 @@ void work_anything(struct sim_device *d)
     } works[] = {{30, edit_text},  {6, edit_tags},    {6, edit_place},   {5, new_contact},
                  {5, new_visit},   {3, new_customer}, {3, new_note},     {3, new_memo},
                  {2, new_payment}, {5, new_order},    {5, step_forward}, {3, submit_order},
-                 {5, delete_row},  {8, tidy_inbox}};
+                 {5, delete_row},  {8, tidy_inbox},   {5, new_plan},     {7, step_plan}};
     unsigned sum = 0;
     if (d->db == NULL) {
         return;
