@@ -22,12 +22,13 @@ static bool is_known(const struct table *t)
     return t->number != TABLE_device; /* made by enrolment, not by the log */
 }
 
+/* What the server writes by itself is known by its place and number; people only answer it. */
 static bool is_compared(const struct oracle_row *row, const struct column *c)
 {
     bool choice =
         c->number == COLUMN_kept_value_choice || c->number == COLUMN_kept_value_resolved_by;
-    return !is_filled(c) && row->table->number != TABLE_proposal &&
-           (row->table->number != TABLE_kept_value || choice);
+    bool answers = row->table->number == TABLE_kept_value && choice;
+    return !is_filled(c) && (row->table->write_class != CLASS_SERVER || answers);
 }
 
 static void put_columns(struct buf *sql, const struct table *t)

@@ -307,7 +307,7 @@ static bool is_by_itself(const struct entry *e)
 {
     bool all = e->number_count > 0;
     for (size_t i = 0; i < e->number_count; i++) {
-        all = all && e->numbers[i].table == TABLE_proposal;
+        all = all && catalogue_table(e->numbers[i].table)->write_class == CLASS_SERVER;
     }
     return all;
 }
@@ -315,7 +315,7 @@ static bool is_by_itself(const struct entry *e)
 static void feed_server(struct sim *s, struct entry *e)
 {
     const char *broken = NULL;
-    if (is_by_itself(e)) {
+    if (is_by_itself(e) && !(s->write_pending && s->write.op == ORACLE_OTHER)) {
         const struct oracle_write other = {.op = ORACLE_OTHER};
         oracle_write(&s->oracle, &other, e->numbers, e->number_count, &broken);
         if (broken != NULL) {

@@ -615,18 +615,22 @@ static void write_row(struct oracle *o, const struct trial_row *from, const stru
     oracle_note_place(o, row);
 }
 
-/* Rows of kept values are the server's; only their place and number are known here. */
-static void add_kept_rows(struct oracle *o, const struct oracle_number *numbers, size_t count)
+/* Rows that sync makes by itself: only their places and numbers are known. */
+static void note_server_rows(struct oracle *o, const struct oracle_number *numbers, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (numbers[i].table == TABLE_kept_value && numbers[i].fresh) {
-            struct oracle_row *row =
-                oracle_add(o, catalogue_table(TABLE_kept_value), numbers[i].id);
-            row->scope = numbers[i].scope;
-            row->seq = numbers[i].seq;
-            row->entered = numbers[i].seq;
-            oracle_note_place(o, row);
+        const struct table *t = catalogue_table(numbers[i].table);
+        struct oracle_row *row = oracle_find(o, numbers[i].table, numbers[i].id);
+        if (t->write_class != CLASS_SERVER || (row != NULL && row->seq >= numbers[i].seq)) {
+            continue;
         }
+        if (row == NULL) {
+            row = oracle_add(o, t, numbers[i].id);
+            row->entered = numbers[i].seq;
+        }
+        row->scope = numbers[i].scope;
+        row->seq = numbers[i].seq;
+        oracle_note_place(o, row);
     }
 }
 
@@ -670,7 +674,7 @@ static void apply(struct oracle_trial *t, const struct oracle_number *numbers, s
     if (*broken == NULL && kept != t->loser_count) {
         *broken = "other values were kept than lost";
     }
-    add_kept_rows(t->o, numbers, count);
+    note_server_rows(t->o, numbers, count);
     for (size_t i = 0; i < t->loser_count && t->o->kept_count < ORACLE_LIST_MAX; i++) {
         struct oracle_kept k = t->losers[i];
         k.value = oracle_keep(t->o, &k.value);
@@ -813,21 +817,6 @@ static void move(struct oracle *o, const struct oracle_write *w,
     }
 }
 
-/* Rows that sync makes by itself: only their places and numbers are known. */
-static void renumber(struct oracle *o, const struct oracle_number *numbers, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct oracle_row *row = oracle_find(o, numbers[i].table, numbers[i].id);
-        if (row == NULL) {
-            row = oracle_add(o, catalogue_table(numbers[i].table), numbers[i].id);
-            row->entered = numbers[i].seq;
-        }
-        row->scope = numbers[i].scope;
-        row->seq = numbers[i].seq;
-        oracle_note_place(o, row);
-    }
-}
-
 void oracle_write(struct oracle *o, const struct oracle_write *w,
                   const struct oracle_number *numbers, size_t count, const char **broken)
 {
@@ -842,11 +831,10 @@ void oracle_write(struct oracle *o, const struct oracle_write *w,
     *broken = check_numbers(o, numbers, count);
     if (*broken == NULL && w->op == ORACLE_MOVE) {
         move(o, w, numbers, count);
-    } else if (*broken == NULL && w->op == ORACLE_OTHER) {
-        renumber(o, numbers, count);
-    } else if (*broken == NULL) {
+    } else if (*broken == NULL && w->op != ORACLE_OTHER) {
         put(o, w, numbers, count, broken);
     }
+    note_server_rows(o, numbers, count);
     for (size_t i = 0; i < people; i++) {
         oracle_rights_lost(o, &before[i], w->at_ms);
     }

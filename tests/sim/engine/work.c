@@ -179,6 +179,19 @@ static bool draw_row(struct sim_device *d, uint16_t table, uint16_t *of, uint8_t
     return false;
 }
 
+/* The last one made that the device has: all work on the same. */
+static bool newest_row(struct sim_device *d, uint16_t table, uint8_t id[16])
+{
+    const struct sim *s = d->sim;
+    for (size_t i = s->row_count; i > 0; i--) {
+        if (s->rows[i - 1].table == table && device_has(d, table, s->rows[i - 1].id)) {
+            memcpy(id, s->rows[i - 1].id, 16);
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool draw_customer(struct sim_device *d, uint8_t id[16])
 {
     struct sim *s = d->sim;
@@ -431,9 +444,8 @@ static void new_plan(struct sim_device *d)
 static void step_plan(struct sim_device *d)
 {
     static const char *const states[] = {"skipped", "done", "cancelled"};
-    uint16_t table;
     uint8_t id[16];
-    if (draw_row(d, TABLE_visit_plan, &table, id)) {
+    if (newest_row(d, TABLE_visit_plan, id)) {
         const struct cell cell =
             sim_text(COLUMN_visit_plan_state, states[sim_below(d->sim, count_of(states))]);
         update(d, TABLE_visit_plan, id, &cell, 1);
@@ -540,7 +552,7 @@ void work_anything(struct sim_device *d)
     } works[] = {{30, edit_text},  {6, edit_tags},    {6, edit_place},   {5, new_contact},
                  {5, new_visit},   {3, new_customer}, {3, new_note},     {3, new_memo},
                  {2, new_payment}, {5, new_order},    {5, step_forward}, {3, submit_order},
-                 {5, delete_row},  {8, tidy_inbox},   {5, new_plan},     {7, step_plan}};
+                 {5, delete_row},  {8, tidy_inbox},   {4, new_plan},     {8, step_plan}};
     unsigned sum = 0;
     if (d->db == NULL) {
         return;
