@@ -12,6 +12,7 @@
 #include "client/sync_loop.h"
 
 #include "client/machine.h"
+#include "client/wake.h"
 #include "client/watchdog.h"
 #include "common/base/log.h"
 #include "protocol/codec.h"
@@ -28,6 +29,7 @@ struct sync_loop {
     struct sync_watcher watcher;
     struct http *http;
     int lock;
+    int wake; /* readable when something was written in the folder */
     uint8_t secret_key[64];
     int64_t clock_fix_ms; /* what a `clock` answer added to the corrected clock */
     struct arena arena;   /* settings, for the loop's life */
@@ -93,6 +95,7 @@ static struct err start_afresh(struct sync_loop *loop)
     if (err.code == ERR_OK) {
         loop->past = sum;
         http_close(loop->http);
+        wake_close(loop->wake);
         loop->http = fresh;
         err = replica_stalled(&loop->home->replica);
     }
@@ -136,6 +139,7 @@ static struct err open_loop(struct sync_loop **out, struct home *home,
     loop->home = home;
     loop->watcher = *watcher;
     loop->lock = -1;
+    loop->wake = wake_open(home->dir);
     arena_init(&loop->arena, FAULT_ARENA_MAX);
     buf_init(&loop->live, LIVE_BYTES_MAX);
     struct err err = alone ? home_lock(home, &loop->lock) : err_ok();
@@ -398,6 +402,8 @@ struct err sync_once(struct sync_loop *loop, bool verify, int tries, struct sync
     for (int i = 0; i < tries; i++) {
         struct attempt attempt = {.err = err_ok()};
         *out = (struct sync_result){.status = 0};
+        loop->data_version =
+            db_data_version(loop->home->db); /* saved from now on: the next one's */
         err = run_session(loop, verify, &attempt, out);
         add_tally(&sum, &out->tally);
         if (err.code == ERR_OK || !is_worth_retry(&attempt) || sync_is_cancelled(loop)) {
@@ -425,7 +431,6 @@ struct err sync_once(struct sync_loop *loop, bool verify, int tries, struct sync
     }
     out->tally = sum;
     out->traffic = traffic_since(loop);
-    loop->data_version = db_data_version(loop->home->db);
     return err;
 }
 
@@ -472,6 +477,7 @@ static bool is_silent(const struct sync_loop *loop)
 static bool heard_enough(void *context)
 {
     struct sync_loop *loop = context;
+    wake_drain(loop->wake);
     return loop->advanced || sync_is_cancelled(loop) || changed_here(loop) || is_silent(loop);
 }
 
@@ -498,7 +504,7 @@ static bool listen_live(struct sync_loop *loop)
         err = open_stream(loop);
     }
     if (err.code == ERR_OK) {
-        err = http_stream_wait(loop->http, heard_enough, loop);
+        err = http_stream_wait(loop->http, loop->wake, heard_enough, loop);
     }
     if (err.code == ERR_OK && is_silent(loop)) {
         http_stream_close(loop->http);

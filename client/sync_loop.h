@@ -11,7 +11,7 @@
 #define SYNC_BACKOFF_MS     500
 #define SYNC_BACKOFF_MS_MAX 60000
 #define SYNC_PATIENCE_S     10    /* a longer Retry-After ends the sync; its work is saved */
-#define SYNC_INTERVAL_MS    250   /* between the beginnings of two syncs of --watch */
+#define SYNC_INTERVAL_MS    50    /* between the beginnings of two syncs of --watch */
 #define LIVE_POLL_MS        30000 /* between syncs where no live stream can be had */
 #define LIVE_SILENCE_MS     90000 /* a live stream says something more often than that */
 

@@ -353,7 +353,8 @@ static void take_endings(struct http *h)
 }
 
 /* Runs what is under way until `x` has ended or `enough` says so. */
-static struct err drive(struct exchange *x, bool (*enough)(void *context), void *context)
+static struct err drive(struct exchange *x, int wake_fd, bool (*enough)(void *context),
+                        void *context)
 {
     struct http *h = x->http;
     for (;;) {
@@ -368,7 +369,8 @@ static struct err drive(struct exchange *x, bool (*enough)(void *context), void 
         if (enough != NULL && enough(context)) {
             return err_make(ERR_CANCELLED, 0, "http");
         }
-        if (curl_multi_poll(h->multi, NULL, 0, POLL_MS, NULL) != CURLM_OK) {
+        struct curl_waitfd wake = {.fd = wake_fd, .events = CURL_WAIT_POLLIN};
+        if (curl_multi_poll(h->multi, &wake, wake_fd >= 0, POLL_MS, NULL) != CURLM_OK) {
             return err_make(ERR_INTERNAL, 0, "http");
         }
     }
@@ -409,7 +411,7 @@ struct err http_send(struct http *h, const struct http_request *request, struct 
     struct exchange *x = &h->call;
     struct err err = start(x, request, answer, false);
     if (err.code == ERR_OK) {
-        err = drive(x, h->options.cancelled, h->options.context);
+        err = drive(x, -1, h->options.cancelled, h->options.context);
     }
     if (err.code == ERR_OK) {
         err = outcome(x);
@@ -430,10 +432,11 @@ struct err http_stream_open(struct http *h, const struct http_request *request)
     return err;
 }
 
-struct err http_stream_wait(struct http *h, bool (*enough)(void *context), void *context)
+struct err http_stream_wait(struct http *h, int wake_fd, bool (*enough)(void *context),
+                            void *context)
 {
     struct exchange *x = &h->stream;
-    struct err err = drive(x, enough, context);
+    struct err err = drive(x, wake_fd, enough, context);
     if (err.code == ERR_CANCELLED && x->running) {
         return err_ok();
     }

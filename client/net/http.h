@@ -58,9 +58,10 @@ void http_answer_release(struct http_answer *answer);
 /* A stream: an answer that stays open, whose pieces arrive during http_send and http_stream_wait.
  * What `request` points to is copied, but for `received` and its context. One at a time. */
 MUST_USE struct err http_stream_open(struct http *h, const struct http_request *request);
-/* Returns ERR_OK when `enough` says so, asked after each piece and several times a second; an error
- * when the stream ended, which closes it. */
-MUST_USE struct err http_stream_wait(struct http *h, bool (*enough)(void *context), void *context);
+/* Returns ERR_OK when `enough` says so, asked after each piece, several times a second, and as soon
+ * as `wake_fd` (-1: none) can be read; an error when the stream ended, which closes it. */
+MUST_USE struct err http_stream_wait(struct http *h, int wake_fd, bool (*enough)(void *context),
+                                     void *context);
 bool http_stream_is_open(const struct http *h);
 void http_stream_close(struct http *h);
 
