@@ -28,6 +28,15 @@ void cursor_take(struct list_reader *l, struct cursor *out);
 void digest_put(struct list_writer *l, const struct digest *digest);
 void digest_take(struct list_reader *l, struct digest *out);
 
+void ask_put(struct list_writer *l, const struct ask *ask);
+void ask_take(struct list_reader *l, struct ask *out);
+void parts_put(struct list_writer *l, const struct parts *parts);
+void parts_take(struct list_reader *l, struct parts *out);
+void want_put(struct list_writer *l, const struct want *want);
+void want_take(struct list_reader *l, struct want *out);
+void end_put(struct list_writer *l, const struct end *end);
+void end_take(struct list_reader *l, struct end *out);
+
 void fault_put(struct list_writer *l, const struct fault *fault);
 void fault_take(struct list_reader *l, struct fault *out);
 void enrol_put(struct list_writer *l, const struct enrol *enrol);

@@ -18,6 +18,7 @@ static void put_fields(struct list_writer *l, const struct message *m)
         batch_put(l, &m->batch);
         return;
     case MESSAGE_END:
+        end_put(l, &m->end);
         return;
     case MESSAGE_ANSWER:
         answer_put(l, &m->answer);
@@ -57,6 +58,15 @@ static void put_fields(struct list_writer *l, const struct message *m)
     case MESSAGE_OFFER:
         offer_put(l, &m->offer);
         return;
+    case MESSAGE_ASK:
+        ask_put(l, &m->ask);
+        return;
+    case MESSAGE_PARTS:
+        parts_put(l, &m->parts);
+        return;
+    case MESSAGE_WANT:
+        want_put(l, &m->want);
+        return;
     }
 }
 
@@ -92,6 +102,7 @@ static void take_fields(struct list_reader *l, struct message *m)
         batch_take(l, &m->batch);
         return;
     case MESSAGE_END:
+        end_take(l, &m->end);
         return;
     case MESSAGE_ANSWER:
         answer_take(l, &m->answer);
@@ -131,6 +142,15 @@ static void take_fields(struct list_reader *l, struct message *m)
     case MESSAGE_OFFER:
         offer_take(l, &m->offer);
         return;
+    case MESSAGE_ASK:
+        ask_take(l, &m->ask);
+        return;
+    case MESSAGE_PARTS:
+        parts_take(l, &m->parts);
+        return;
+    case MESSAGE_WANT:
+        want_take(l, &m->want);
+        return;
     }
 }
 
@@ -141,7 +161,7 @@ enum wire_error message_take(struct bytes item, struct arena *arena, struct mess
     memset(out, 0, sizeof *out);
     cbor_reader_init(&r, item, arena);
     list_open(&l, &r);
-    uint64_t kind = list_take_uint(&l, MESSAGE_WITNESS);
+    uint64_t kind = list_take_uint(&l, MESSAGE_WANT);
     if (kind == 0) {
         cbor_fail(&r, WIRE_MALFORMED);
     }

@@ -38,6 +38,12 @@ const char *message_name(enum message_kind kind)
         return "offer";
     case MESSAGE_WITNESS:
         return "witness";
+    case MESSAGE_ASK:
+        return "ask";
+    case MESSAGE_PARTS:
+        return "parts";
+    case MESSAGE_WANT:
+        return "want";
     }
     return "unknown";
 }

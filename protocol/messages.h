@@ -29,6 +29,8 @@
 #define ROWS_MAX             10000 /* rows a message */
 #define NAME_BYTES_MAX       1024  /* intent, detail, login, names of devices */
 #define SCOPES_MAX           4096
+#define PARTS_MAX            65536  /* parts a message */
+#define PART_ROWS_MAX        131072 /* rows listed in one */
 #define CODE_BYTES_MAX       32
 #define COURIER_KEY_BYTES    32 /* the server's, to which courier files are sealed */
 
@@ -236,6 +238,61 @@ struct digest {
     struct digest_entry *entries;
 };
 
+/* A part of what a device holds: a scope, a table in it, a bucket of that (by the id's last
+ * byte). */
+struct part_name {
+    struct scope_id scope;
+    uint16_t table;  /* 0: all of the scope */
+    uint16_t bucket; /* 0: all of the table; else its number + 1 */
+};
+
+/* device -> server, behind the batches: asks for what these parts consist of. A scope: the sums of
+ * its tables; a table: of its buckets; a bucket: the rows themselves. None: the sums of all scopes
+ * held (with `contents`: of all their tables). */
+struct ask {
+    bool contents; /* sums over what stands in the rows, else over their numbers */
+    size_t count;
+    struct part_name *parts;
+};
+
+struct digest_part {
+    struct part_name name;
+    uint8_t listed; /* 1: its rows stand among `rows` */
+    uint32_t rows;
+    uint8_t sum[16];
+};
+
+struct part_row {
+    uint8_t id[16];
+    int64_t seq;
+    uint8_t sum[16]; /* what it adds; zero where numbers were asked for */
+};
+
+/* server -> device, behind the last checkpoint. */
+struct parts {
+    size_t count;
+    struct digest_part *parts;
+    size_t row_count;
+    struct part_row *rows; /* of the listed parts, in their order */
+};
+
+struct wanted_row {
+    uint16_t table;
+    uint8_t id[16];
+};
+
+/* device -> server, behind the batches: these rows whole. They come as ROWS behind PARTS. */
+struct want {
+    size_t count;
+    struct wanted_row *rows;
+};
+
+/* Ends both directions. */
+struct end {
+    bool told;
+    uint8_t sum[8]; /* of all scopes that the device now holds; README.md, digests */
+};
+
 struct batch {
     size_t count;
     struct transaction *transactions; /* by rising device_seq */
@@ -320,7 +377,10 @@ enum message_kind {
     MESSAGE_ENROL = 14,
     MESSAGE_ENROLLED = 15,
     MESSAGE_OFFER = 16,
-    MESSAGE_WITNESS = 17
+    MESSAGE_WITNESS = 17,
+    MESSAGE_ASK = 18,
+    MESSAGE_PARTS = 19,
+    MESSAGE_WANT = 20
 };
 
 struct message {
@@ -340,6 +400,10 @@ struct message {
         struct enrol enrol;
         struct enrolled enrolled;
         struct reoffer offer;
+        struct ask ask;
+        struct parts parts;
+        struct want want;
+        struct end end;
     };
 };
 

@@ -37,7 +37,8 @@ struct rows *chunk_group(struct chunk *c, const struct scope_id *scope, uint16_t
                          uint64_t columns, bool whole)
 {
     for (struct chunk_group *g = c->groups; g != NULL; g = g->next) {
-        if (g->rows.table == table && g->mask == columns && g->rows.whole == whole) {
+        if (g->rows.table == table && g->mask == columns && g->rows.whole == whole &&
+            memcmp(&g->rows.scope, scope, sizeof *scope) == 0) {
             return &g->rows;
         }
     }

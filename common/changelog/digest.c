@@ -6,6 +6,8 @@
 
 #include "common/catalogue/catalogue.h"
 
+#define TOTAL_BYTES 41 /* of one scope: kind and id, rows, sum */
+
 static void put_be64(uint8_t *to, uint64_t n)
 {
     for (int i = 0; i < 8; i++) {
@@ -73,6 +75,35 @@ void digest_sum_from(struct digest_sum *sum, uint64_t rows, struct bytes bytes)
         sum->words[0] = get_be64(bytes.at);
         sum->words[1] = get_be64(bytes.at + 8);
     }
+}
+
+void digest_total_begin(struct digest_total *t)
+{
+    buf_init(&t->bytes, (size_t)SCOPES_MAX * TOTAL_BYTES);
+}
+
+void digest_total_add(struct digest_total *t, const struct scope_id *scope,
+                      const struct digest_sum *sum)
+{
+    uint8_t numbers[24];
+    if (sum->rows == 0) {
+        return;
+    }
+    put_be64(numbers, sum->rows);
+    digest_sum_bytes(sum, numbers + 8);
+    buf_put_u8(&t->bytes, scope->kind);
+    buf_put(&t->bytes, bytes_of(scope->id, sizeof scope->id));
+    buf_put(&t->bytes, bytes_of(numbers, sizeof numbers));
+}
+
+struct err digest_total_end(struct digest_total *t, const uint8_t key[16], uint8_t out[8])
+{
+    uint8_t hash[crypto_shorthash_siphashx24_BYTES];
+    bool bad = t->bytes.bad;
+    crypto_shorthash_siphashx24(hash, t->bytes.at, bad ? 0 : t->bytes.size, key);
+    memcpy(out, hash, 8);
+    buf_release(&t->bytes);
+    return bad ? err_make(ERR_NOMEM, 0, "digest_total") : err_ok();
 }
 
 int scope_id_compare(const struct scope_id *a, const struct scope_id *b)

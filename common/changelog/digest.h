@@ -25,6 +25,16 @@ void digest_sum_bytes(const struct digest_sum *sum, uint8_t out[16]); /* big-end
 /* The reverse; bytes of another size are zeros. */
 void digest_sum_from(struct digest_sum *sum, uint64_t rows, struct bytes bytes);
 
+/* One sum over all scopes that a device holds, by rising kind and id; those without rows don't
+ * count. */
+struct digest_total {
+    struct buf bytes;
+};
+void digest_total_begin(struct digest_total *t);
+void digest_total_add(struct digest_total *t, const struct scope_id *scope,
+                      const struct digest_sum *sum);
+MUST_USE struct err digest_total_end(struct digest_total *t, const uint8_t key[16], uint8_t out[8]);
+
 /* A scope of this database: the number that its rows name, and what the other side calls it. */
 struct digest_scope {
     int64_t no;

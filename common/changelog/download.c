@@ -3,6 +3,7 @@
 #include "common/changelog/download.h"
 
 #include "common/changelog/chunk.h"
+#include "common/changelog/parts.h"
 #include "common/changelog/passes.h"
 #include "common/changelog/rowmeta.h"
 #include "common/changelog/store_internal.h"
@@ -33,6 +34,8 @@ struct download {
     size_t pass_at; /* the one under way */
     enum pass_state state;
     bool digest_sent;
+    bool parts_sent;
+    size_t want_at;
     uint64_t rows; /* packed */
 };
 
@@ -453,10 +456,76 @@ static struct err step_digest(struct download *d, struct packer *packer, struct 
     return err;
 }
 
-static struct err step_end(struct packer *packer, struct buf *out, bool *done)
+static struct parts_params parts_params(const struct download *d)
 {
-    const struct message m = {.kind = MESSAGE_END};
-    struct err err = pack(packer, &m, out);
+    return (struct parts_params){
+        .st = d->st, .permit = d->permit, .catalogue = d->params->hello->catalogue};
+}
+
+static struct err step_parts(struct download *d, struct packer *packer, struct buf *out)
+{
+    const struct parts_params params = parts_params(d);
+    struct message m = {.kind = MESSAGE_PARTS};
+    struct arena arena;
+    arena_init(&arena, (size_t)64 << 20);
+    struct err err =
+        d->params->ask != NULL ? parts_answer(&params, d->params->ask, &arena, &m.parts) : err_ok();
+    if (err.code == ERR_OK) {
+        err = pack(packer, &m, out);
+    }
+    arena_release(&arena);
+    d->parts_sent = true;
+    return err;
+}
+
+/* One row that is wanted, if the device may see it: as the first of a pass from nothing. */
+static struct err put_wanted(struct download *d, const struct wanted_row *w)
+{
+    struct source s = {.table = catalogue_table(w->table)};
+    struct scope *scope = NULL;
+    bool held = false;
+    const char *sql = s.table == NULL ? NULL : rowsql_select(&d->st->cache->sql, s.table);
+    struct err err = sql == NULL ? err_ok() : db_use(d->st->db, sql, &s.q);
+    if (sql == NULL || err.code != ERR_OK) {
+        return err;
+    }
+    bind_id(&s.q, 1, w->id);
+    if (!db_step_row(&s.q)) {
+        return stmt_err(&s.q, "put_wanted");
+    }
+    s.seq = col_int(&s.q, ROWSQL_SEQ);
+    err = permit_holds(d->permit, d->st, col_int(&s.q, ROWSQL_SCOPE), &held);
+    if (err.code == ERR_OK && held && col_is_null(&s.q, ROWSQL_DELETED)) {
+        err = scope_get(d->st, col_int(&s.q, ROWSQL_SCOPE), &scope);
+        if (err.code == ERR_OK) {
+            const struct pass p = {.id = scope->id, .no = scope->no, .is_new = true};
+            err = put_row(d, &p, &s);
+        }
+    }
+    stmt_reset(&s.q);
+    return err;
+}
+
+static struct err step_wanted(struct download *d, struct packer *packer, struct buf *out)
+{
+    struct err err = err_ok();
+    chunk_clear(&d->chunk);
+    while (d->want_at < d->params->want->count && err.code == ERR_OK && !chunk_is_full(&d->chunk)) {
+        err = put_wanted(d, &d->params->want->rows[d->want_at++]);
+    }
+    return err.code == ERR_OK ? pack_chunk(d, packer, out) : err;
+}
+
+static struct err step_end(const struct download *d, struct packer *packer, struct buf *out,
+                           bool *done)
+{
+    struct message m = {.kind = MESSAGE_END};
+    const struct parts_params params = parts_params(d);
+    m.end.told = d->params->hello->protocol >= 2;
+    struct err err = m.end.told ? parts_total(&params, m.end.sum) : err_ok();
+    if (err.code == ERR_OK) {
+        err = pack(packer, &m, out);
+    }
     if (err.code == ERR_OK && packer_end(packer, out) != WIRE_OK) {
         err = err_make(ERR_LIMIT, 0, "packer_end");
     }
@@ -477,8 +546,12 @@ struct err download_step(struct download *d, struct packer *packer, struct buf *
             err = step_pass(d, packer, out);
         } else if ((hello->flags & HELLO_DIGEST) != 0 && !d->digest_sent) {
             err = step_digest(d, packer, out);
+        } else if ((d->params->ask != NULL || d->params->want != NULL) && !d->parts_sent) {
+            err = step_parts(d, packer, out);
+        } else if (d->params->want != NULL && d->want_at < d->params->want->count) {
+            err = step_wanted(d, packer, out);
         } else {
-            err = step_end(packer, out, done);
+            err = step_end(d, packer, out, done);
         }
     }
     if (err.code == ERR_OK && !*done && packer_flush(packer, out) != WIRE_OK) {

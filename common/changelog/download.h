@@ -20,6 +20,8 @@ struct download_params {
     uint32_t device; /* device_key.number */
     uint32_t epoch;
     const struct hello *hello;
+    const struct ask *ask;   /* NULL: nothing was asked */
+    const struct want *want; /* NULL: nothing is wanted */
 };
 
 struct download;

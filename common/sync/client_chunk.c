@@ -114,6 +114,9 @@ static struct err apply_message(struct apply *a, const struct message *m)
     case MESSAGE_ENROLLED:
     case MESSAGE_OFFER:
     case MESSAGE_WITNESS:
+    case MESSAGE_ASK:
+    case MESSAGE_PARTS:
+    case MESSAGE_WANT:
         break;
     }
     return err_make(ERR_INTERNAL, (int)m->kind, "client_chunk");

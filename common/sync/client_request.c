@@ -252,6 +252,22 @@ static struct err pack_batches(struct client_request *q, struct packer *packer,
     }
 }
 
+static struct err pack_repair(struct client_request *q, struct packer *packer,
+                              const struct client_request_options *o)
+{
+    struct message m = {.kind = MESSAGE_ASK};
+    struct err err = err_ok();
+    if (o->ask != NULL && q->protocol >= 2) {
+        m.ask = *o->ask;
+        err = wire(packer_put(packer, &m, &q->body));
+    }
+    if (o->want != NULL && q->protocol >= 2 && err.code == ERR_OK) {
+        m = (struct message){.kind = MESSAGE_WANT, .want = *o->want};
+        err = wire(packer_put(packer, &m, &q->body));
+    }
+    return err;
+}
+
 static struct err pack(struct client_request *q, const struct client_request_options *o,
                        struct filling *f)
 {
@@ -266,7 +282,7 @@ static struct err pack(struct client_request *q, const struct client_request_opt
     buf_clear(&q->body);
     arena_clear(&q->arena);
     struct err err = make_hello(q, &hello.hello);
-    bool digest = o->digest || q->step != RECOVERY_NOT_NEEDED;
+    bool digest = (o->digest || q->step != RECOVERY_NOT_NEEDED) && hello.hello.protocol < 2;
     hello.hello.flags |= q->more ? HELLO_MORE : digest ? HELLO_DIGEST : 0;
     if (err.code == ERR_OK) {
         err = wire(packer_put(packer, &hello, &q->body));
@@ -274,6 +290,9 @@ static struct err pack(struct client_request *q, const struct client_request_opt
     if (err.code == ERR_OK) {
         err = q->step == RECOVERY_WITNESSING ? pack_witnesses(q, packer)
                                              : pack_batches(q, packer, o, f);
+    }
+    if (err.code == ERR_OK && !q->more) {
+        err = pack_repair(q, packer, o);
     }
     if (err.code == ERR_OK) {
         err = wire(packer_put(packer, &end, &q->body));

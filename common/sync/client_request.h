@@ -9,8 +9,10 @@ struct client_request_options {
     uint32_t tx_max;
     size_t bytes_max;
     int level;
-    bool digest;   /* asks for it, with the last request */
-    int64_t after; /* local number: what waits up to it is left out */
+    bool digest;             /* asks for it, with the last request */
+    int64_t after;           /* local number: what waits up to it is left out */
+    const struct ask *ask;   /* goes with the last request; NULL: nothing */
+    const struct want *want; /* the same */
 };
 
 struct client_request {

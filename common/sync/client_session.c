@@ -14,18 +14,17 @@
 
 #include "common/base/hlc.h"
 #include "common/changelog/apply.h"
-#include "common/changelog/digest.h"
 #include "common/changelog/sent.h"
 #include "common/changelog/verdict_apply.h"
 #include "common/changelog/sight.h"
 #include "common/sync/client_chunk.h"
+#include "common/sync/client_compare.h"
 #include "common/sync/client_request.h"
 #include "common/sync/client_status.h"
 
 #define REQUESTS_MAX     4096 /* of one sync: 40 million transactions */
 #define EPOCHS_MAX       3    /* opened by one sync */
 #define DOWNLOAD_MAX     ((size_t)16 * 1024 * 1024 * 1024)
-#define DIGEST_ARENA_MAX ((size_t)64 * 1024 * 1024)
 #define PUSH_BYTES_FLOOR ((size_t)32 * 1024)
 
 #define CLIENT_STATES(X)                                                                           \
@@ -61,14 +60,14 @@ struct client_session {
     struct apply apply;
     struct client_chunk chunk; /* what waits for its checkpoint */
     struct unpacker *unpacker; /* of the answer under way */
-    struct arena digest_arena;
-    struct digest digest; /* the server's, once it came */
-    struct answer answer; /* without its marks */
-    struct clocks asked;  /* when the request began */
-    bool answered;        /* `answer` isn't stored yet */
-    bool again;           /* another request follows */
-    bool moved;           /* the last one brought something on */
-    bool repairing;       /* scopes that differed were asked for anew */
+    struct answer answer;      /* without its marks */
+    struct clocks asked;       /* when the request began */
+    bool answered;             /* `answer` isn't stored yet */
+    bool again;                /* another request follows */
+    bool moved;                /* the last one brought something on */
+    bool repairing;            /* scopes that differed were asked for anew */
+    struct client_compare compare;
+    bool parts_came; /* what follows is what was wanted */
     int epochs;
     struct err err;
     char code[CODE_BYTES_MAX];
@@ -113,7 +112,7 @@ struct err client_session_new(struct replica *r, const struct client_session_opt
     client_request_init(&s->request, r);
     apply_init(&s->apply, r);
     client_chunk_init(&s->chunk);
-    arena_init(&s->digest_arena, DIGEST_ARENA_MAX);
+    client_compare_init(&s->compare, &s->apply);
     return err_ok();
 }
 
@@ -123,7 +122,7 @@ void client_session_free(struct client_session *s)
         client_request_release(&s->request);
         apply_release(&s->apply);
         client_chunk_release(&s->chunk);
-        arena_release(&s->digest_arena);
+        client_compare_release(&s->compare);
         unpacker_free(s->unpacker);
         free(s);
     }
@@ -150,11 +149,15 @@ const struct client_tally *client_session_tally(const struct client_session *s)
 
 static struct err build(struct client_session *s)
 {
+    struct ask ask;
+    struct want want;
     const struct client_request_options o = {
         .tx_max = s->options.push_tx_max,
         .bytes_max = s->options.push_bytes_max,
         .level = s->options.level,
         .digest = s->options.verify || s->epochs > 0,
+        .ask = repair_ask(&s->compare.repair, &ask) ? &ask : NULL,
+        .want = repair_want(&s->compare.repair, &want) ? &want : NULL,
     };
     if ((s->again && !s->moved) || s->tally.requests >= REQUESTS_MAX) {
         return err_make(ERR_PROTOCOL, 0, "client_session: no progress");
@@ -179,6 +182,7 @@ struct client_action client_session_next(struct client_session *s)
             s->tally.pushed += s->request.fresh;
             s->again = false;
             s->moved = false;
+            s->parts_came = false;
             s->r->host.now(s->r->host.context, &s->asked);
             session_move(s, CLIENT_SENDING_STATE);
         }
@@ -440,46 +444,17 @@ static struct err flush(struct client_session *s)
 
 /* ---- the end of an exchange ---- */
 
-static struct err keep_digest(struct client_session *s, const struct digest *digest)
+static struct err compare(struct client_session *s, const struct end *end)
 {
-    arena_clear(&s->digest_arena);
-    s->tally.digest_asked = true;
-    s->digest = *digest;
-    s->digest.entries =
-        arena_array(&s->digest_arena, digest->entry_count, sizeof *s->digest.entries);
-    if (s->digest.entries == NULL) {
-        return err_make(ERR_NOMEM, 0, "client_session: digest");
-    }
-    if (digest->entry_count > 0) {
-        memcpy(s->digest.entries, digest->entries, digest->entry_count * sizeof *s->digest.entries);
-    }
-    return err_ok();
-}
-
-/* A scope whose digest differs is fetched anew by one more request. */
-static struct err compare_digests(struct client_session *s)
-{
-    struct digest mine;
-    bool equal = false;
-    /* The rows themselves are asked for once; what is kept beside them says nothing of a damaged
-     * file. */
-    struct err err = s->options.verify && !s->repairing ? replica_digest_make(s->r) : err_ok();
-    if (err.code == ERR_OK) {
-        err = replica_digest(s->r, &s->digest_arena, &mine);
-    }
-    if (err.code == ERR_OK) {
-        equal = digest_equal(&mine, &s->digest);
-        s->tally.digest_equal = equal;
-    }
-    if (err.code != ERR_OK || equal || s->repairing) {
-        return err;
-    }
-    s->repairing = true;
-    s->again = true;
-    s->moved = true;
-    err = apply_begin(&s->apply);
-    return err.code == ERR_OK ? apply_end(&s->apply, apply_anew(&s->apply, &mine, &s->digest))
-                              : err;
+    const struct client_compare_end at = {.apply = &s->apply,
+                                          .end = end,
+                                          .server_ms = s->answer.server_ms,
+                                          .verify = s->options.verify};
+    bool again = false;
+    struct err err = client_compare_end(&s->compare, &at, &s->tally, &again);
+    s->again |= again;
+    s->moved |= again;
+    return err;
 }
 
 static struct err witnesses_arrived(struct client_session *s)
@@ -518,7 +493,7 @@ static struct err store_finished(struct client_session *s)
     return transaction_end(s, err.code == ERR_OK ? sight_settle(s->r, s->answer.mask) : err);
 }
 
-static struct err take_end(struct client_session *s)
+static struct err take_end(struct client_session *s, const struct end *end)
 {
     session_move(s, CLIENT_ENDING_STATE);
     if (s->answer.status != ANSWER_OK) {
@@ -542,7 +517,7 @@ static struct err take_end(struct client_session *s)
         s->apply.refetch_count = 0;
     }
     err = store_finished(s);
-    return err.code == ERR_OK && s->tally.digest_asked ? compare_digests(s) : err;
+    return err.code == ERR_OK && !(s->again && end->told) ? compare(s, end) : err;
 }
 
 /* ---- messages ---- */
@@ -552,8 +527,39 @@ static struct err unexpected(const struct message *m)
     return err_make(ERR_PROTOCOL, (int)m->kind, "client_session: unexpected message");
 }
 
+/* The download is whole where PARTS begin: they tell of the same snapshot. */
+static struct err take_parts(struct client_session *s, const struct parts *parts)
+{
+    if (s->parts_came) {
+        return err_make(ERR_PROTOCOL, 0, "client_session: parts twice");
+    }
+    struct err err = client_chunk_close(&s->chunk);
+    if (err.code == ERR_OK) {
+        err = flush(s);
+    }
+    if (err.code == ERR_OK) {
+        err = apply_begin(&s->apply);
+    }
+    if (err.code == ERR_OK) {
+        err = transaction_end(s, repair_parts(&s->compare.repair, parts));
+    }
+    s->parts_came = true;
+    return err;
+}
+
+static struct err take_wanted(struct client_session *s, const struct rows *rows)
+{
+    struct err err = apply_begin(&s->apply);
+    err = err.code == ERR_OK ? transaction_end(s, repair_rows(&s->compare.repair, rows)) : err;
+    s->tally.pulled += err.code == ERR_OK ? (int64_t)rows->count : 0;
+    return err;
+}
+
 static struct err take_data(struct client_session *s, const struct message *m)
 {
+    if (s->parts_came) {
+        return m->kind == MESSAGE_ROWS ? take_wanted(s, &m->rows) : unexpected(m);
+    }
     struct err err = client_chunk_put(&s->chunk, m);
     return err.code == ERR_OK && client_chunk_is_due(&s->chunk) ? flush(s) : err;
 }
@@ -570,9 +576,11 @@ static struct err take_received(struct client_session *s, const struct message *
     case MESSAGE_CHECKPOINT:
         return take_data(s, m);
     case MESSAGE_DIGEST:
-        return keep_digest(s, &m->digest);
+        return client_compare_told(&s->compare, &m->digest, &s->tally);
+    case MESSAGE_PARTS:
+        return take_parts(s, &m->parts);
     case MESSAGE_END:
-        return take_end(s);
+        return take_end(s, &m->end);
     case MESSAGE_HELLO:
     case MESSAGE_BATCH:
     case MESSAGE_ANSWER:
@@ -582,6 +590,8 @@ static struct err take_received(struct client_session *s, const struct message *
     case MESSAGE_ENROLLED:
     case MESSAGE_OFFER:
     case MESSAGE_WITNESS:
+    case MESSAGE_ASK:
+    case MESSAGE_WANT:
         break;
     }
     return unexpected(m);

@@ -29,6 +29,9 @@ struct client_tally {
     bool restored;     /* the server began a new timeline */
     int64_t again;     /* transactions that it had lost and has accepted once more */
     int64_t witnessed; /* rows that only this device is known to hold, handed in */
+    bool sums_wrong;   /* those kept beside the rows weren't theirs, and were made anew */
+    bool contents_asked, contents_equal; /* `verify` alone */
+    int64_t repaired;                    /* rows that differed: fetched, or dropped */
 };
 
 struct client_session_options {

@@ -8,7 +8,7 @@
 #define EXTRAS_MAX             ((size_t)10000) /* offers, witnesses */
 
 /* What may come next. */
-enum expected { EXPECT_HELLO, EXPECT_BATCH_OR_END, EXPECT_NOTHING };
+enum expected { EXPECT_HELLO, EXPECT_BATCH_OR_END, EXPECT_END, EXPECT_NOTHING };
 
 struct reading {
     struct arena *arena;
@@ -182,6 +182,34 @@ static struct err take_witness(struct reading *r, const struct rows *rows)
     return err_ok();
 }
 
+static struct err take_ask(struct reading *r, const struct ask *ask)
+{
+    r->out->asks = true;
+    r->out->ask = *ask;
+    r->out->ask.parts = arena_array(r->arena, ask->count, sizeof *ask->parts);
+    if (r->out->ask.parts == NULL) {
+        return no_memory(r);
+    }
+    if (ask->count > 0) {
+        memcpy(r->out->ask.parts, ask->parts, ask->count * sizeof *ask->parts);
+    }
+    return err_ok();
+}
+
+static struct err take_want(struct reading *r, const struct want *want)
+{
+    r->out->wants = true;
+    r->out->want.count = want->count;
+    r->out->want.rows = arena_array(r->arena, want->count, sizeof *want->rows);
+    if (r->out->want.rows == NULL) {
+        return no_memory(r);
+    }
+    if (want->count > 0) {
+        memcpy(r->out->want.rows, want->rows, want->count * sizeof *want->rows);
+    }
+    return err_ok();
+}
+
 static struct err take(struct reading *r, const struct message *m)
 {
     if (r->expected == EXPECT_HELLO && m->kind == MESSAGE_HELLO) {
@@ -198,7 +226,17 @@ static struct err take(struct reading *r, const struct message *m)
     if (extra && m->kind == MESSAGE_WITNESS) {
         return take_witness(r, &m->rows);
     }
-    if (r->expected == EXPECT_BATCH_OR_END && m->kind == MESSAGE_END) {
+    bool open = r->expected == EXPECT_BATCH_OR_END || r->expected == EXPECT_END;
+    bool asks = r->out->hello.protocol >= 2 && open && !r->out->wants;
+    if (asks && m->kind == MESSAGE_ASK && !r->out->asks) {
+        r->expected = EXPECT_END;
+        return take_ask(r, &m->ask);
+    }
+    if (asks && m->kind == MESSAGE_WANT) {
+        r->expected = EXPECT_END;
+        return take_want(r, &m->want);
+    }
+    if (open && m->kind == MESSAGE_END) {
         r->expected = EXPECT_NOTHING;
         return err_ok();
     }

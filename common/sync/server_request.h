@@ -1,7 +1,9 @@
 /* A sync request, decoded whole: hello, then transactions as row forms, which is what is hashed,
  * judged and logged.
  *
- *   HELLO ──► (BATCH | OFFER | WITNESS)* ──► END      anything else, or behind it: malformed */
+ *   HELLO ──► (BATCH | OFFER | WITNESS)* ──► ASK? ──► WANT? ──► END
+ *
+ * Anything else, or behind it: malformed. */
 #ifndef COMMON_SYNC_SERVER_REQUEST_H
 #define COMMON_SYNC_SERVER_REQUEST_H
 
@@ -15,6 +17,9 @@ struct server_request {
     struct reoffer *offers;
     size_t witness_count;
     struct rows *witnesses;
+    bool asks, wants;
+    struct ask ask;
+    struct want want;
 };
 
 /* Why a request isn't taken, as HTTP says it. */

@@ -463,8 +463,11 @@ static struct err begin_download(struct server_session *s, struct store *st)
     if (err.code == ERR_OK) {
         err = permit_load(st, g.person, &s->arena, &s->permit);
     }
-    s->params = (struct download_params){
-        .device = s->device, .epoch = s->epoch, .hello = &s->request.hello};
+    s->params = (struct download_params){.device = s->device,
+                                         .epoch = s->epoch,
+                                         .hello = &s->request.hello,
+                                         .ask = s->request.asks ? &s->request.ask : NULL,
+                                         .want = s->request.wants ? &s->request.want : NULL};
     return err.code == ERR_OK ? download_new(st, &s->permit, &s->params, &s->download) : err;
 }
 

@@ -147,6 +147,7 @@ static void a_damaged_replica_is_repaired(void **state)
     uint8_t gone[16], stale[16], waiting[16];
     everybody_holds(w, "Gone", gone);
     everybody_holds(w, "Stale", stale);
+    w->damaged = true;
     phone->replica.applying = true; /* as if no trigger had been there */
     world_must(w, phone->db,
                db_exec(phone->db,

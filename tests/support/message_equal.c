@@ -181,6 +181,43 @@ static bool offers_equal(const struct reoffer *a, const struct reoffer *b)
     return equal;
 }
 
+static bool asks_equal(const struct ask *a, const struct ask *b)
+{
+    bool equal = a->contents == b->contents && a->count == b->count;
+    for (size_t i = 0; equal && i < a->count; i++) {
+        equal = SAME_MEMORY(&a->parts[i], &b->parts[i]);
+    }
+    return equal;
+}
+
+static bool parts_equal(const struct parts *a, const struct parts *b)
+{
+    bool equal = a->count == b->count && a->row_count == b->row_count;
+    for (size_t i = 0; equal && i < a->count; i++) {
+        const struct digest_part *x = &a->parts[i];
+        const struct digest_part *y = &b->parts[i];
+        equal = SAME_MEMORY(&x->name, &y->name) && x->listed == y->listed && x->rows == y->rows &&
+                memcmp(x->sum, y->sum, 16) == 0;
+    }
+    for (size_t i = 0; equal && i < a->row_count; i++) {
+        const struct part_row *x = &a->rows[i];
+        const struct part_row *y = &b->rows[i];
+        equal =
+            memcmp(x->id, y->id, 16) == 0 && x->seq == y->seq && memcmp(x->sum, y->sum, 16) == 0;
+    }
+    return equal;
+}
+
+static bool wants_equal(const struct want *a, const struct want *b)
+{
+    bool equal = a->count == b->count;
+    for (size_t i = 0; equal && i < a->count; i++) {
+        equal =
+            a->rows[i].table == b->rows[i].table && memcmp(a->rows[i].id, b->rows[i].id, 16) == 0;
+    }
+    return equal;
+}
+
 bool message_equal(const struct message *a, const struct message *b)
 {
     if (a->kind != b->kind) {
@@ -192,7 +229,7 @@ bool message_equal(const struct message *a, const struct message *b)
     case MESSAGE_BATCH:
         return batches_equal(&a->batch, &b->batch);
     case MESSAGE_END:
-        return true;
+        return a->end.told == b->end.told && SAME_MEMORY(&a->end.sum, &b->end.sum);
     case MESSAGE_ANSWER:
         return answers_equal(&a->answer, &b->answer);
     case MESSAGE_VERDICTS:
@@ -229,6 +266,12 @@ bool message_equal(const struct message *a, const struct message *b)
         return enrolled_equal(&a->enrolled, &b->enrolled);
     case MESSAGE_OFFER:
         return offers_equal(&a->offer, &b->offer);
+    case MESSAGE_ASK:
+        return asks_equal(&a->ask, &b->ask);
+    case MESSAGE_PARTS:
+        return parts_equal(&a->parts, &b->parts);
+    case MESSAGE_WANT:
+        return wants_equal(&a->want, &b->want);
     }
     return false;
 }

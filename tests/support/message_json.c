@@ -403,6 +403,60 @@ static void list(struct buf *out, const struct message *m)
     }
 }
 
+static void part_name(struct buf *out, const struct part_name *p)
+{
+    scope(out, &p->scope);
+    integer(out, "table", p->table);
+    integer(out, "bucket", p->bucket);
+}
+
+static void ask(struct buf *out, const struct ask *a)
+{
+    boolean(out, "contents", a->contents);
+    open(out, "parts", '[');
+    for (size_t i = 0; i < a->count; i++) {
+        open(out, NULL, '{');
+        part_name(out, &a->parts[i]);
+        close(out, '}');
+    }
+    close(out, ']');
+}
+
+static void parts(struct buf *out, const struct parts *p)
+{
+    open(out, "parts", '[');
+    for (size_t i = 0; i < p->count; i++) {
+        open(out, NULL, '{');
+        part_name(out, &p->parts[i].name);
+        integer(out, "listed", p->parts[i].listed);
+        integer(out, "rows", p->parts[i].rows);
+        hex(out, "sum", p->parts[i].sum, 16);
+        close(out, '}');
+    }
+    close(out, ']');
+    open(out, "rows", '[');
+    for (size_t i = 0; i < p->row_count; i++) {
+        open(out, NULL, '{');
+        hex(out, "id", p->rows[i].id, 16);
+        integer(out, "seq", p->rows[i].seq);
+        hex(out, "sum", p->rows[i].sum, 16);
+        close(out, '}');
+    }
+    close(out, ']');
+}
+
+static void want(struct buf *out, const struct want *w)
+{
+    open(out, "rows", '[');
+    for (size_t i = 0; i < w->count; i++) {
+        open(out, NULL, '{');
+        integer(out, "table", w->rows[i].table);
+        hex(out, "id", w->rows[i].id, 16);
+        close(out, '}');
+    }
+    close(out, ']');
+}
+
 static void fields(struct buf *out, const struct message *m)
 {
     switch (m->kind) {
@@ -414,6 +468,9 @@ static void fields(struct buf *out, const struct message *m)
         list(out, m);
         return;
     case MESSAGE_END:
+        if (m->end.told) {
+            hex(out, "sum", m->end.sum, sizeof m->end.sum);
+        }
         return;
     case MESSAGE_ANSWER:
         answer(out, &m->answer);
@@ -450,6 +507,15 @@ static void fields(struct buf *out, const struct message *m)
         return;
     case MESSAGE_OFFER:
         offer(out, &m->offer);
+        return;
+    case MESSAGE_ASK:
+        ask(out, &m->ask);
+        return;
+    case MESSAGE_PARTS:
+        parts(out, &m->parts);
+        return;
+    case MESSAGE_WANT:
+        want(out, &m->want);
         return;
     }
 }

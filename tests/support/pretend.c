@@ -158,6 +158,7 @@ static void receive(struct pretend *p, const struct message *m)
         p->mask = p->answer.mask; /* as a device that lost a download's end doesn't */
         break;
     case MESSAGE_DIGEST:
+    case MESSAGE_PARTS:
         break;
     case MESSAGE_HELLO:
     case MESSAGE_BATCH:
@@ -167,6 +168,8 @@ static void receive(struct pretend *p, const struct message *m)
     case MESSAGE_ENROLLED:
     case MESSAGE_OFFER:
     case MESSAGE_WITNESS:
+    case MESSAGE_ASK:
+    case MESSAGE_WANT:
         fail_msg("%s in an answer", message_name(m->kind));
     }
 }

@@ -382,6 +382,53 @@ static void random_offer(struct random_source *r, size_t size, struct reoffer *o
     }
 }
 
+static void random_part_name(struct random_source *r, struct part_name *out)
+{
+    random_scope(r, &out->scope);
+    out->table = (uint16_t)random_below(r, 30);
+    out->bucket = (uint16_t)random_below(r, 257);
+}
+
+static void random_ask(struct random_source *r, size_t size, struct ask *out)
+{
+    out->contents = random_below(r, 2) != 0;
+    out->count = random_below(r, size + 1);
+    out->parts = take(r, out->count, sizeof *out->parts);
+    for (size_t i = 0; i < out->count; i++) {
+        random_part_name(r, &out->parts[i]);
+    }
+}
+
+static void random_parts(struct random_source *r, size_t size, struct parts *out)
+{
+    out->count = random_below(r, size + 1);
+    out->parts = take(r, out->count, sizeof *out->parts);
+    for (size_t i = 0; i < out->count; i++) {
+        struct digest_part *p = &out->parts[i];
+        random_part_name(r, &p->name);
+        p->listed = (uint8_t)random_below(r, 2);
+        p->rows = (uint32_t)random_below(r, 4);
+        fill(r, p->sum, 16);
+        out->row_count += p->listed != 0 ? p->rows : 0;
+    }
+    out->rows = take(r, out->row_count, sizeof *out->rows);
+    for (size_t i = 0; i < out->row_count; i++) {
+        fill(r, out->rows[i].id, 16);
+        out->rows[i].seq = random_positive(r);
+        fill(r, out->rows[i].sum, 16);
+    }
+}
+
+static void random_want(struct random_source *r, size_t size, struct want *out)
+{
+    out->count = random_below(r, size + 1);
+    out->rows = take(r, out->count, sizeof *out->rows);
+    for (size_t i = 0; i < out->count; i++) {
+        out->rows[i].table = (uint16_t)random_below(r, 30);
+        fill(r, out->rows[i].id, 16);
+    }
+}
+
 void random_message(struct random_source *r, enum message_kind kind, size_t size,
                     struct message *out)
 {
@@ -395,6 +442,10 @@ void random_message(struct random_source *r, enum message_kind kind, size_t size
         random_batch(r, size, &out->batch);
         return;
     case MESSAGE_END:
+        out->end.told = random_below(r, 2) != 0;
+        if (out->end.told) {
+            fill(r, out->end.sum, sizeof out->end.sum);
+        }
         return;
     case MESSAGE_ANSWER:
         random_answer(r, size, &out->answer);
@@ -449,6 +500,15 @@ void random_message(struct random_source *r, enum message_kind kind, size_t size
         return;
     case MESSAGE_OFFER:
         random_offer(r, size, &out->offer);
+        return;
+    case MESSAGE_ASK:
+        random_ask(r, size, &out->ask);
+        return;
+    case MESSAGE_PARTS:
+        random_parts(r, size, &out->parts);
+        return;
+    case MESSAGE_WANT:
+        random_want(r, size, &out->want);
         return;
     }
 }

@@ -519,6 +519,63 @@ static void make_verdicts_mac(struct arena *a, struct message *out)
     fill(out->verdicts.mac, sizeof out->verdicts.mac, 0x4d);
 }
 
+static void make_end_sum(struct arena *a, struct message *out)
+{
+    (void)a;
+    out->kind = MESSAGE_END;
+    out->end.told = true;
+    fill(out->end.sum, sizeof out->end.sum, 0x3c);
+}
+
+static void make_ask(struct arena *a, struct message *out)
+{
+    out->kind = MESSAGE_ASK;
+    out->ask.count = 3;
+    out->ask.parts = take(a, 3, sizeof *out->ask.parts);
+    out->ask.parts[0] = (struct part_name){.scope = scope_of(SCOPE_USER, 1)};
+    out->ask.parts[1] = (struct part_name){.scope = scope_of(SCOPE_BOOK, 1), .table = TABLE_A};
+    out->ask.parts[2] =
+        (struct part_name){.scope = scope_of(SCOPE_BOOK, 1), .table = TABLE_A, .bucket = 256};
+}
+
+static void make_ask_contents(struct arena *a, struct message *out)
+{
+    (void)a;
+    out->kind = MESSAGE_ASK;
+    out->ask.contents = true;
+}
+
+static void make_parts(struct arena *a, struct message *out)
+{
+    const struct part_name name = {
+        .scope = scope_of(SCOPE_BOOK, 1), .table = TABLE_A, .bucket = 16};
+    out->kind = MESSAGE_PARTS;
+    out->parts.count = 2;
+    out->parts.parts = take(a, 2, sizeof *out->parts.parts);
+    out->parts.parts[0] = (struct digest_part){.name = name, .listed = 1, .rows = 2};
+    fill(out->parts.parts[0].sum, 16, 0x5a);
+    out->parts.parts[1] =
+        (struct digest_part){.name = {.scope = scope_of(SCOPE_USER, 1)}, .rows = 40};
+    fill(out->parts.parts[1].sum, 16, 0xa5);
+    out->parts.row_count = 2;
+    out->parts.rows = take(a, 2, sizeof *out->parts.rows);
+    for (size_t i = 0; i < 2; i++) {
+        fill(out->parts.rows[i].id, 16, (uint8_t)(0x0f + 0x10 * i));
+        out->parts.rows[i].seq = 71000 + (int64_t)i;
+    }
+}
+
+static void make_want(struct arena *a, struct message *out)
+{
+    out->kind = MESSAGE_WANT;
+    out->want.count = 2;
+    out->want.rows = take(a, 2, sizeof *out->want.rows);
+    for (size_t i = 0; i < 2; i++) {
+        out->want.rows[i].table = TABLE_A;
+        fill(out->want.rows[i].id, 16, (uint8_t)(0x0f + 0x10 * i));
+    }
+}
+
 const struct valid_vector valid_vectors[] = {
     {"hello_first", make_hello_first},
     {"hello", make_hello},
@@ -550,6 +607,11 @@ const struct valid_vector valid_vectors[] = {
     {"offer", make_offer},
     {"verdicts_mac", make_verdicts_mac},
     {"witness", make_witness},
+    {"end_sum", make_end_sum},
+    {"ask", make_ask},
+    {"ask_contents", make_ask_contents},
+    {"parts", make_parts},
+    {"want", make_want},
     {NULL, NULL},
 };
 

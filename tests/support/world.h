@@ -37,6 +37,7 @@ struct world_device {
 
 struct world {
     uint64_t seed;
+    bool damaged;            /* files were changed behind their programs' backs */
     struct fake_host chance; /* its random numbers alone are used */
     struct scratch scratch;
     char store_path[128];

@@ -184,6 +184,10 @@ struct sync_result device_sync_with(struct world_device *d, const struct fault_p
         alive = one_request(d, c, action.body, now, &result);
     }
     result.tally = *client_session_tally(c);
+    if (result.tally.sums_wrong && !d->world->damaged) {
+        world_fail(d->world, "device %zu kept sums that weren't its rows'",
+                   (size_t)(d - d->world->devices));
+    }
     client_session_free(c);
     if (!alive) {
         device_restart(d);

@@ -41,7 +41,7 @@ static void test_round_trip(void **state)
     for (uint64_t seed = 0; seed < ROUNDS; seed++) {
         struct world w;
         world_init(&w, seed);
-        for (int kind = MESSAGE_HELLO; kind <= MESSAGE_WITNESS; kind++) {
+        for (int kind = MESSAGE_HELLO; kind <= MESSAGE_WANT; kind++) {
             struct message made, read;
             size_t used = 0;
             random_message(&w.random, (enum message_kind)kind, seed, &made);
@@ -96,7 +96,7 @@ static void test_cut_anywhere(void **state)
     (void)state;
     struct world w;
     world_init(&w, 7);
-    for (int kind = MESSAGE_HELLO; kind <= MESSAGE_WITNESS; kind++) {
+    for (int kind = MESSAGE_HELLO; kind <= MESSAGE_WANT; kind++) {
         struct message made, read;
         size_t used;
         random_message(&w.random, (enum message_kind)kind, 5, &made);
@@ -121,7 +121,7 @@ static void test_damage(void **state)
     for (int round = 0; round < 20000; round++) {
         struct message made, read;
         size_t used;
-        int kind = 1 + round % MESSAGE_WITNESS;
+        int kind = 1 + round % MESSAGE_WANT;
         arena_clear(&w.made);
         arena_clear(&w.read);
         random_message(&w.random, (enum message_kind)kind, 6, &made);
@@ -143,13 +143,13 @@ static void test_packed_in_pieces(void **state)
 {
     (void)state;
     struct world w;
-    struct message made[MESSAGE_WITNESS];
+    struct message made[MESSAGE_WANT];
     struct buf packed;
     world_init(&w, 3);
     buf_init(&packed, MESSAGE_BYTES_MAX);
     struct packer *p = packer_new(3);
     assert_non_null(p);
-    for (size_t i = 0; i < MESSAGE_WITNESS; i++) {
+    for (size_t i = 0; i < MESSAGE_WANT; i++) {
         random_message(&w.random, (enum message_kind)(i + 1), 300, &made[i]);
         assert_int_equal(packer_put(p, &made[i], &packed), WIRE_OK);
         if (i % 4 == 0) {
@@ -178,7 +178,7 @@ static void test_packed_in_pieces(void **state)
             got++;
         }
     }
-    assert_int_equal(got, MESSAGE_WITNESS);
+    assert_int_equal(got, MESSAGE_WANT);
     assert_true(unpacker_is_complete(u));
     assert_int_equal(unpacker_feed(u, bytes_text("x")), WIRE_OK);
     struct message read;

@@ -1,0 +1,192 @@
+/* Digests at the end of each sync: what differs is found and made equal by the rows that differ
+ * alone; pending work stays on top; a repair that can't succeed ends. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tests/support/world_test.h"
+
+static const struct client_session_options looking = {.verify = true};
+static const struct fault_plan undisturbed;
+static const struct client_session_options plain = {.verify = false};
+
+static struct sync_result sync_plainly(struct world_device *d)
+{
+    struct sync_result result = device_sync_with(d, &undisturbed, &plain);
+    assert_int_equal(result.end, SYNC_FINISHED);
+    return result;
+}
+
+/* As if no trigger were there and no sum kept: what a foreign program or a broken disk does. */
+static void damage(struct world_device *d, const char *sql)
+{
+    d->world->damaged = true;
+    d->replica.applying = true;
+    world_must(d->world, d->db, db_exec(d->db, sql));
+    d->replica.applying = false;
+}
+
+static struct sync_result verify(struct world_device *d)
+{
+    struct sync_result result = device_sync_with(d, &undisturbed, &looking);
+    assert_int_equal(result.end, SYNC_FINISHED);
+    assert_true(result.tally.digest_equal);
+    assert_true(result.tally.contents_equal);
+    return result;
+}
+
+static void assert_name(struct world_device *d, const uint8_t id[16], const char *expected)
+{
+    struct seen seen;
+    assert_string_equal(db_sees(d->world, d->db, "customer", id, "name", &seen), expected);
+}
+
+/* The rows that differ come, and no others. */
+static void only_what_differs_comes(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    uint8_t gone[16], stale[16], ahead[16], other[16];
+    for (int i = 0; i < 60; i++) {
+        world_customer(w, ANN, "Bystander", other);
+    }
+    everybody_holds(w, "Gone", gone);
+    everybody_holds(w, "Stale", stale);
+    everybody_holds(w, "Ahead", ahead);
+    damage(phone, "DELETE FROM customer WHERE name = 'Gone';"
+                  "UPDATE customer SET _seq = 1, name = 'Old' WHERE name = 'Stale';"
+                  "UPDATE customer SET _seq = _seq + 1000 WHERE name = 'Ahead'");
+    struct sync_result result = verify(phone);
+    assert_int_equal(result.tally.repaired, 3);
+    assert_int_equal(result.tally.pulled, 3);
+    assert_name(phone, gone, "Gone");
+    assert_name(phone, stale, "Stale");
+    assert_name(phone, ahead, "Ahead");
+    world_check(w);
+}
+
+/* A row that the server hasn't got goes; one that waits to be sent doesn't. */
+static void what_the_server_lacks_goes(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    uint8_t id[16], waiting[16];
+    everybody_holds(w, "Here", id);
+    damage(phone, "INSERT INTO customer (id, name, book_id, _scope, _seq)"
+                  " SELECT randomblob(16), 'Ghost', book_id, _scope, _seq FROM customer"
+                  " WHERE name = 'Here'");
+    device_customer(phone, "Waiting", waiting);
+    struct sync_result result = verify(phone);
+    assert_int_equal(result.tally.repaired, 1);
+    assert_int_equal(
+        db_count(w, phone->db, "SELECT count(*) FROM customer WHERE name = 'Ghost'", NULL), 0);
+    assert_name(phone, waiting, "Waiting");
+    world_heal(w);
+    world_check(w);
+}
+
+/* Same rows, same numbers, another value: only contents tell. */
+static void a_flipped_value_is_found(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    uint8_t id[16];
+    everybody_holds(w, "True", id);
+    damage(phone, "UPDATE customer SET name = 'Trud' WHERE name = 'True'");
+    struct sync_result first = sync_plainly(phone);
+    assert_int_equal(first.tally.repaired, 0);
+    struct sync_result result = verify(phone);
+    assert_int_equal(result.tally.repaired, 1);
+    assert_name(phone, id, "True");
+    assert_int_equal(verify(phone).tally.repaired, 0);
+}
+
+/* An edit made while the comparison runs stays on top, and isn't mistaken for damage. */
+static void edit(struct world_device *d, void *context)
+{
+    const struct cell cells[] = {cell_text(COLUMN_customer_city, "Oslo")};
+    assert_true(device_update(d, TABLE_customer, context, cells, 1));
+}
+
+static void pending_edits_stay_on_top(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    struct seen seen;
+    uint8_t id[16], lost[16];
+    everybody_holds(w, "Edited", id);
+    everybody_holds(w, "Lost", lost);
+    damage(phone, "DELETE FROM customer WHERE name = 'Lost';"
+                  "UPDATE customer SET _seq = 1 WHERE name = 'Edited'");
+    const struct fault_plan plan = {.request = 0, .meanwhile = edit, .context = id};
+    struct sync_result result = device_sync_with(phone, &plan, &looking);
+    assert_int_equal(result.end, SYNC_FINISHED);
+    assert_true(result.tally.digest_equal);
+    assert_name(phone, lost, "Lost");
+    assert_string_equal(db_sees(w, phone->db, "customer", id, "city", &seen), "Oslo");
+    world_heal(w);
+    assert_string_equal(db_sees(w, w->reader_db, "customer", id, "city", &seen), "Oslo");
+    world_check(w);
+}
+
+/* A sync that finds nothing asks nothing; the sum alone costs about ten bytes. */
+static void nothing_to_repair_costs_nothing(void **state)
+{
+    struct world *w = *state;
+    uint8_t id[16];
+    everybody_holds(w, "Quiet", id);
+    for (size_t i = 0; i < WORLD_DEVICES; i++) {
+        struct sync_result result = sync_plainly(&w->devices[i]);
+        assert_true(result.tally.digest_asked && result.tally.digest_equal);
+        assert_int_equal(result.tally.requests, 1);
+        assert_int_equal(result.tally.repaired, 0);
+    }
+}
+
+/* Sums of the server that its rows don't bear out: nothing can make them equal. It ends, says so,
+ * and isn't tried again by each sync. */
+static void a_repair_that_cannot_succeed_ends(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    uint8_t id[16];
+    everybody_holds(w, "Fine", id);
+    world_must(w, w->writer_db,
+               db_exec(w->writer_db, "UPDATE scope SET rows = rows + 1 WHERE rows > 0"));
+    struct sync_result first = sync_plainly(phone);
+    assert_false(first.tally.digest_equal);
+    assert_true(first.tally.requests < 20);
+    assert_int_equal(first.tally.repaired, 0);
+    struct sync_result second = sync_plainly(phone);
+    assert_false(second.tally.digest_equal);
+    assert_int_equal(second.tally.requests, 1);
+    assert_name(phone, id, "Fine");
+}
+
+/* Sums that a device keeps wrongly cost a scan, and no question. */
+static void sums_kept_wrong_here_are_made_anew(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    uint8_t id[16];
+    everybody_holds(w, "Counted", id);
+    damage(phone, "UPDATE scope SET rows = rows + 1; DELETE FROM digest_part");
+    struct sync_result result = sync_plainly(phone);
+    assert_true(result.tally.digest_equal);
+    assert_int_equal(result.tally.requests, 1);
+    world_check(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WORLD_TEST(only_what_differs_comes),
+        WORLD_TEST(what_the_server_lacks_goes),
+        WORLD_TEST(a_flipped_value_is_found),
+        WORLD_TEST(pending_edits_stay_on_top),
+        WORLD_TEST(nothing_to_repair_costs_nothing),
+        WORLD_TEST(a_repair_that_cannot_succeed_ends),
+        WORLD_TEST(sums_kept_wrong_here_are_made_anew),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
