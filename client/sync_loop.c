@@ -389,6 +389,9 @@ static void add_tally(struct client_tally *sum, const struct client_tally *more)
     sum->left += more->left;
     sum->digest_asked = more->digest_asked;
     sum->digest_equal = more->digest_equal;
+    sum->contents_asked = more->contents_asked;
+    sum->contents_equal = more->contents_equal;
+    sum->repaired += more->repaired;
 }
 
 struct err sync_once(struct sync_loop *loop, bool verify, int tries, struct sync_result *out)

@@ -20,12 +20,16 @@ static bool check_file(struct app *app, enum exit_code *code)
     return err.code == ERR_OK;
 }
 
-static void put_json(bool whole, bool asked, bool equal)
+static const char *answer(bool asked, bool equal)
 {
-    printf("{\"integrity\":%s,\"digest\":%s}\n", whole ? "true" : "false",
-           !asked  ? "null"
-           : equal ? "true"
-                   : "false");
+    return !asked ? "null" : equal ? "true" : "false";
+}
+
+static void put_json(bool whole, const struct client_tally *t)
+{
+    printf("{\"integrity\":%s,\"digest\":%s,\"contents\":%s,\"repaired\":%" PRId64 "}\n",
+           whole ? "true" : "false", answer(t->digest_asked, t->digest_equal),
+           answer(t->contents_asked, t->contents_equal), t->repaired);
 }
 
 static enum exit_code compare(struct app *app, struct sync_progress *progress,
@@ -36,16 +40,20 @@ static enum exit_code compare(struct app *app, struct sync_progress *progress,
     sync_progress_end(progress);
     bool asked = err.code == ERR_OK && result.tally.digest_asked;
     if (app->arguments.json) {
-        put_json(true, asked, result.tally.digest_equal);
+        put_json(true, &result.tally);
     }
     if (err.code != ERR_OK) {
         enum exit_code code = sync_explain(app, err, &result);
         warn(app, PHRASE_VERIFY_OFFLINE, NULL);
         return code;
     }
-    if (!asked || !result.tally.digest_equal) {
+    bool contents = result.tally.contents_equal || !result.tally.contents_asked; /* older server */
+    if (!asked || !result.tally.digest_equal || !contents) {
         warn(app, PHRASE_VERIFY_DIFFERS, NULL);
         return EXIT_REFUSED;
+    }
+    if (result.tally.repaired > 0) {
+        say(app, PHRASE_VERIFY_REPAIRED, number_text(result.tally.repaired).text, NULL);
     }
     say(app, PHRASE_VERIFY_EQUAL, NULL);
     return EXIT_DONE;
@@ -61,7 +69,7 @@ enum exit_code command_verify(struct app *app)
     }
     if (!check_file(app, &code)) {
         if (app->arguments.json) {
-            put_json(false, false, false);
+            put_json(false, &(struct client_tally){.digest_asked = false});
         }
         return code;
     }

@@ -35,6 +35,8 @@ static const struct command commands[] = {
      "print a line that enrols one device, once", "打印一次性的设备绑定码"},
     {"device list", cmd_device_list, "[--json]", "list the devices", "列出设备"},
     {"device revoke", cmd_device_revoke, "ID", "shut a device out", "吊销设备"},
+    {"purge", cmd_purge, "", "let go of deleted rows that every live device has heard of",
+     "清除所有在用设备均已获知的删除记录"},
     {"courier import", cmd_courier_import, "FILE… [--json]",
      "take in work that devices wrote with 'legwork courier export'",
      "导入设备用 legwork courier export 写出的工作"},

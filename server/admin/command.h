@@ -15,6 +15,7 @@ int cmd_user_disable(int argc, char **argv);
 int cmd_invite(int argc, char **argv);
 int cmd_device_list(int argc, char **argv);
 int cmd_device_revoke(int argc, char **argv);
+int cmd_purge(int argc, char **argv);
 int cmd_courier_import(int argc, char **argv);
 int cmd_courier_list(int argc, char **argv);
 int cmd_courier_release(int argc, char **argv);

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/changelog/purge.h"
 #include "tests/support/world_test.h"
 
 static const struct client_session_options looking = {.verify = true};
@@ -177,6 +178,63 @@ static void sums_kept_wrong_here_are_made_anew(void **state)
     world_check(w);
 }
 
+static struct purge_tally purge(struct world *w)
+{
+    struct purge_tally tally = {.tombstones = 0};
+    bool more = true;
+    while (more) {
+        world_must(w, w->writer_db, db_begin(w->writer_db, DB_LOCK_WRITE));
+        struct err err = store_purge(&w->writer, w->server.wall_ms, &tally, &more);
+        world_must(w, w->writer_db, db_end(w->writer_db, err));
+    }
+    return tally;
+}
+
+static int64_t purged_to(struct world *w)
+{
+    return db_count(w, w->reader_db, "SELECT max(purged_to) FROM scope", NULL);
+}
+
+/* A device that hasn't passed a tombstone holds it back, until it has been silent for 400 days.
+ * When it comes then, it uploads first; what nobody knows any more goes there too. */
+static void purged_rows_do_not_resurrect(void **state)
+{
+    struct world *w = *state;
+    struct world_device *tablet = &w->devices[ANN_TABLET];
+    struct complaint why = {0};
+    uint8_t doomed[16], kept[16];
+    everybody_holds(w, "Doomed", doomed);
+    everybody_holds(w, "Kept", kept);
+    assert_int_equal(world_delete(w, TABLE_customer, doomed, -1, &why), ERR_OK);
+    assert_true(set_city(tablet, kept, "Nice"));
+    assert_true(set_city(tablet, doomed, "Lost"));
+    for (size_t i = 0; i < WORLD_DEVICES; i++) {
+        for (int times = 0; times < 2 && i != ANN_TABLET; times++) {
+            sync_plainly(&w->devices[i]); /* the second hello shows what the first brought */
+        }
+    }
+    assert_int_equal(purge(w).tombstones, 0);
+    assert_int_equal(purged_to(w), 0);
+    world_pass(w, PURGE_SILENT_MS_MAX + 1000);
+    for (size_t i = 0; i < WORLD_DEVICES; i++) {
+        if (i != ANN_TABLET) {
+            sync_plainly(&w->devices[i]);
+        }
+    }
+    assert_int_equal(purge(w).tombstones, 1);
+    assert_true(purged_to(w) > 0);
+    assert_name(tablet, doomed, "Doomed");
+    struct sync_result result = sync_plainly(tablet);
+    assert_true(result.tally.digest_equal);
+    assert_int_equal(result.tally.repaired, 1);
+    assert_name(tablet, doomed, "(none)");
+    assert_server(w, kept, "city", "Nice");
+    world_pass(w, INT64_C(31) * 24 * 3600 * 1000); /* what waited for its parent is decided */
+    world_heal(w);
+    world_check(w);
+    assert_server(w, doomed, "name", "(none)");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +245,7 @@ int main(void)
         WORLD_TEST(nothing_to_repair_costs_nothing),
         WORLD_TEST(a_repair_that_cannot_succeed_ends),
         WORLD_TEST(sums_kept_wrong_here_are_made_anew),
+        WORLD_TEST(purged_rows_do_not_resurrect),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
