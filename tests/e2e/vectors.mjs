@@ -19,7 +19,8 @@ function decode (bytes) {
 }
 
 const KINDS = ['', 'hello', 'batch', 'end', 'answer', 'verdicts', 'scope_enter', 'scope_leave', 'rows',
-  'departure', 'checkpoint', 'digest', 'fault', 'hint', 'enrol', 'enrolled', 'offer', 'witness']
+  'departure', 'checkpoint', 'digest', 'fault', 'hint', 'enrol', 'enrolled', 'offer', 'witness', 'ask', 'parts',
+  'want']
 const SCOPES = ['', 'company', 'team', 'book', 'user', 'private', 'pool']
 
 const hex = (bytes) => Buffer.from(bytes).toString('hex')
@@ -153,7 +154,7 @@ const READ = {
     cursors: (f.cursors ?? []).map((c) => cursor(c))
   }),
   batch,
-  end: () => ({}),
+  end: (f) => f.sum === undefined ? {} : { sum: hex(f.sum) },
   answer: (f) => ({
     status: f.status ?? 0, protocol: f.protocol ?? 0, catalogue: f.catalogue ?? 0,
     server_ms: f.server_ms ?? 0, timeline: timeline(f), epoch: f.epoch ?? 0,
@@ -190,7 +191,19 @@ const READ = {
     certificate: hex(f.certificate ?? [])
   }),
   offer,
-  witness: rows
+  witness: rows,
+  ask: (f) => ({
+    contents: f.contents ?? false,
+    parts: things(f.count ?? 0, { scope: [f.scope, '', scope], table: [f.table, 0], bucket: [f.bucket, 0] })
+  }),
+  parts: (f) => ({
+    parts: things(f.count ?? 0, {
+      scope: [f.scope, '', scope], table: [f.table, 0], bucket: [f.bucket, 0], listed: [f.listed, 0],
+      rows: [f.rows, 0], sum: [f.sum, id([]), id]
+    }),
+    rows: things(f.row_count ?? 0, { id: [f.row_id, id([]), id], seq: [f.row_seq, 0], sum: [f.row_sum, id([]), id] })
+  }),
+  want: (f) => ({ rows: things(f.count ?? 0, { table: [f.table, 0], id: [f.id, id([]), id] }) })
 }
 
 function transaction (array) {
