@@ -11,6 +11,7 @@
  */
 #include "client/sync_loop.h"
 
+#include "client/net/come_back.h"
 #include "client/machine.h"
 #include "client/wake.h"
 #include "client/watchdog.h"
@@ -387,6 +388,9 @@ static void add_tally(struct client_tally *sum, const struct client_tally *more)
     sum->pulled += more->pulled;
     sum->requests += more->requests;
     sum->left += more->left;
+    sum->restored = sum->restored || more->restored;
+    sum->again += more->again;
+    sum->witnessed += more->witnessed;
     sum->digest_asked = more->digest_asked;
     sum->digest_equal = more->digest_equal;
     sum->contents_asked = more->contents_asked;
@@ -397,6 +401,7 @@ static void add_tally(struct client_tally *sum, const struct client_tally *more)
 struct err sync_once(struct sync_loop *loop, bool verify, int tries, struct sync_result *out)
 {
     struct client_tally sum = {0};
+    bool asked_back = false;
     loop->advanced = false; /* hints from now on are about what this sync may miss */
     loop->began_ms = machine_mono_ms();
     loop->before = traffic_so_far(loop);
@@ -408,6 +413,15 @@ struct err sync_once(struct sync_loop *loop, bool verify, int tries, struct sync
         loop->data_version =
             db_data_version(loop->home->db); /* saved from now on: the next one's */
         err = run_session(loop, verify, &attempt, out);
+        bool unknown = attempt.status == 401 && strcmp(out->code, "reenrol") == 0;
+        if (unknown && !asked_back) { /* once: a restored server may have lost this device */
+            asked_back = true;
+            if (come_back(loop->home, loop->http, loop->secret_key + 32)) {
+                add_tally(&sum, &out->tally);
+                i--;
+                continue;
+            }
+        }
         add_tally(&sum, &out->tally);
         if (err.code == ERR_OK || !is_worth_retry(&attempt) || sync_is_cancelled(loop)) {
             break;

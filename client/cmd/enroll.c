@@ -163,9 +163,10 @@ static struct err prepare_files(struct enrolment *e)
 
 static void encode_request(const struct enrolment *e, const char *name, struct buf *out)
 {
-    struct message message = {
-        .kind = MESSAGE_ENROL,
-        .enrol = {.name = bytes_text(name), .app = bytes_text("legwork " LEGWORK_VERSION)}};
+    struct message message = {.kind = MESSAGE_ENROL,
+                              .enrol = {.name = bytes_text(name),
+                                        .app = bytes_text("legwork " LEGWORK_VERSION),
+                                        .protocol = PROTOCOL_VERSION}};
     memcpy(message.enrol.secret, e->invitation.secret, sizeof message.enrol.secret);
     memcpy(message.enrol.public_key, e->secret_key + 32, 32); /* libsodium's layout: seed, public */
     if (e->again) {

@@ -108,7 +108,7 @@ static const struct {
 } failures[] = {
     {"device_revoked", PHRASE_SYNC_REVOKED}, {"reenrol", PHRASE_SYNC_REENROL},
     {"upgrade", PHRASE_SYNC_UPGRADE},        {"clock", PHRASE_SYNC_CLOCK},
-    {"signature", PHRASE_SYNC_SIGNATURE},
+    {"signature", PHRASE_SYNC_SIGNATURE},    {"new_timeline", PHRASE_SYNC_OLD_TIMELINE},
 };
 
 enum exit_code sync_explain(struct app *app, struct err err, const struct sync_result *result)
@@ -120,6 +120,8 @@ enum exit_code sync_explain(struct app *app, struct err err, const struct sync_r
         warn(app, PHRASE_SIGN_IN_NEEDED, NULL);
     } else if (err.code == ERR_TLS) {
         warn(app, PHRASE_SYNC_OTHER_SERVER, NULL);
+    } else if (strcmp(result->code, "superseded") == 0) {
+        warn(app, PHRASE_SYNC_SUPERSEDED, NULL);
     } else if (err.code == ERR_NETWORK && result->status != 0) {
         warn(app, PHRASE_SERVER_BUSY, number_text(result->status).text, NULL);
     } else if (err.code == ERR_NETWORK) {
@@ -164,6 +166,10 @@ static enum exit_code say_result(struct app *app, const struct sync_result *r,
         say(app, PHRASE_SYNC_DONE, number_text(r->tally.pushed).text,
             number_text(r->tally.pulled).text, size_text(r->traffic.up).text,
             size_text(r->traffic.down).text, NULL);
+    }
+    if (r->tally.restored) {
+        warn(app, PHRASE_SYNC_RESTORED, number_text(r->tally.again).text,
+             number_text(r->tally.witnessed).text, NULL);
     }
     if (r->tally.refused > 0) {
         warn(app, PHRASE_SYNC_REFUSED, number_text(r->tally.refused).text, NULL);

@@ -207,6 +207,13 @@ bool data_open(struct data *d, bool writing)
         return false;
     }
     struct err err = open_store(d, path, writing);
+    if (err.code == ERR_OK && writing && d->store.superseded != 0) {
+        complain("%s: this data was restored elsewhere (timeline %" PRIu32 "); it can only be read",
+                 "%s：该数据已在别处恢复（第 %" PRIu32 " 条时间线），只能读取", data_dir(),
+                 d->store.superseded);
+        data_close(d);
+        return false;
+    }
     if (err.code == ERR_OUTDATED && !writing) {
         err = open_outdated(d, path);
     }

@@ -195,6 +195,10 @@ struct err person_change(struct edit *e, const char *login, const struct person_
     if (err.code == ERR_OK && f->hash != NULL) {
         err = password_put(e->st->db, id, f->hash);
     }
+    if (err.code == ERR_OK && f->active >= 0) { /* a restore must not let anybody in again */
+        enum ledger_kind kind = f->active != 0 ? LEDGER_ENABLED : LEDGER_DISABLED;
+        err = store_note(e->st, kind, bytes_of(id, sizeof id), 0, edit_now_ms());
+    }
     arena_release(&arena);
     return err;
 }
