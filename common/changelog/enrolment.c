@@ -426,6 +426,9 @@ struct err store_enrol(struct store *st, const struct enrol *request, int64_t no
                        struct arena *arena, struct enrolled *out)
 {
     store_refresh(st);
+    if (st->superseded != 0) { /* another server has taken over */
+        return err_make(ERR_BUSY, 0, "store_enrol");
+    }
     struct enrolment e = {.st = st, .request = request, .now_ms = now_ms};
     crypto_hash_sha256(e.secret_hash, request->secret, sizeof request->secret);
     struct err err = request->certificate.size > 0 ? enrol_again(&e) : enrol_by_secret(&e);

@@ -90,8 +90,8 @@ struct err timeline_begin(struct store *st, uint32_t counter, const struct backu
                           int64_t now_ms)
 {
     static const char *const jumps[] = {
-        "INSERT INTO timeline_scope (counter, scope, seq) SELECT ?1, no, counter FROM scope"
-        " WHERE counter < ?2",
+        ("INSERT INTO timeline_scope (counter, scope, seq) SELECT ?1, no, counter FROM scope"
+         " WHERE counter < ?2"),
         "UPDATE scope SET counter = ?2 WHERE counter < ?2 AND ?1 > 0",
         "UPDATE device_key SET verdict_last = ?2 WHERE verdict_last < ?2 AND ?1 > 0",
     };
