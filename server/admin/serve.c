@@ -277,6 +277,18 @@ static void server_log(const char *event)
     log_end(&line, stderr);
 }
 
+/* Whoever reads the log through a pipe may stop reading: then lines are lost, and the loop goes on.
+ */
+static void let_log_lose_lines(void)
+{
+    struct stat log;
+    int flags = fcntl(STDERR_FILENO, F_GETFL);
+    if (flags >= 0 && fstat(STDERR_FILENO, &log) == 0 &&
+        (S_ISFIFO(log.st_mode) || S_ISSOCK(log.st_mode))) {
+        (void)fcntl(STDERR_FILENO, F_SETFL, flags | O_NONBLOCK);
+    }
+}
+
 /* Connections end first, so that no worker waits for a client; then the work; the loop last, since
  * workers still post to it. */
 static void server_close(struct server *s)
@@ -309,6 +321,7 @@ static int serve(const struct endpoint *listen, const struct endpoint *metrics,
                 open_net(s, listen) && open_metrics(s, metrics);
     if (good) {
         (void)fflush(stdout);
+        let_log_lose_lines();
         server_log("started");
         net_run(&s->net);
         good = atomic_load(&s->broken) == 0;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The server's disk is full: nothing is acknowledged, what needs no writing goes on, and with space
-again it recovers by itself."""
+again it recovers by itself. A log that nobody takes stops nothing."""
+import fcntl
 import json
 import os
 import pathlib
@@ -61,6 +62,33 @@ def test_a_full_disk_of_the_server():
         finally:
             firm.kill()
             run(["umount", small])
+
+
+def test_a_log_that_cannot_be_written():
+    """The log's disk is full, its reader has gone, or the reader has stopped reading."""
+    gone_read, gone = os.pipe()
+    os.close(gone_read)
+    stuck_read, stuck = os.pipe()
+    flags = fcntl.fcntl(stuck, fcntl.F_GETFL)
+    fcntl.fcntl(stuck, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+    try:
+        while True:
+            os.write(stuck, bytes(4096))
+    except BlockingIOError:
+        fcntl.fcntl(stuck, fcntl.F_SETFL, flags)
+    with Firm() as firm, open("/dev/full", "wb") as full:
+        firm.user("lin", "rep")
+        lin = None
+        for n, (what, log) in enumerate((("full", full), ("gone", gone), ("stuck", stuck))):
+            firm.start(stderr=log)
+            lin = lin or firm.device("lin")
+            lin.new("customer", name=f"Tea House {n}")
+            equal(lin.sync()["accepted"], 1, f"a sync with its log {what}")
+            equal(health(firm), (200, "ok"), f"health with its log {what}")
+            firm.stop()
+        equal(len(firm.query("SELECT id FROM customer")), 3, "all of it arrived")
+    for end in (gone, stuck, stuck_read):
+        os.close(end)
 
 
 if __name__ == "__main__":

@@ -208,15 +208,16 @@ class Firm:
         device.enroll(self.invite(login))
         return device
 
-    def start(self):
-        """Starts the server on this firm's port, and waits until it says that it listens."""
+    def start(self, stderr=None):
+        """Starts the server on this firm's port, and waits until it says that it listens. `stderr`: where its
+        log goes, instead of to the file with its output."""
         check(self.process is None, "the server runs already")
         begin = self.log.stat().st_size if self.log.exists() else 0
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [LEGWORKD, "--data", self.data, "serve", "--listen", f"127.0.0.1:{self.port}",
                  "--metrics", "127.0.0.1:0", *self.options], env=environment(), stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log)
+                stdout=log, stderr=log if stderr is None else stderr)
         end = time.monotonic() + 30
         while time.monotonic() < end:
             said = self.log.read_bytes()[begin:].decode(errors="replace")
