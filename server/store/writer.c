@@ -31,11 +31,13 @@ static bool loses_the_group(enum err_code code)
     return code != ERR_OK && code != ERR_AUTH && code != ERR_REFUSED;
 }
 
-/* One transaction over `first`…; the jobs' own errors are kept in them. */
-static struct err run_group(struct writer *w, struct writer_job *first, int attempt)
+/* One transaction over `first`…; the jobs' own errors are kept in them. `*began`: false where none
+ * of them ran. */
+static struct err run_group(struct writer *w, struct writer_job *first, int attempt, bool *began)
 {
     struct err err = db_begin(w->db, DB_LOCK_WRITE);
-    if (err.code != ERR_OK) {
+    *began = err.code == ERR_OK;
+    if (!*began) {
         return err;
     }
     for (struct writer_job *job = first; job != NULL && err.code == ERR_OK; job = job->next) {
@@ -52,12 +54,39 @@ static void finish(struct writer_job *job)
     job->done(job, job->err); /* may free it */
 }
 
-static void retry_alone(struct writer *w, struct writer_job *first)
+static void finish_all(struct writer_job *first)
 {
     for (struct writer_job *job = first, *next; job != NULL; job = next) {
         next = job->next;
+        finish(job);
+    }
+}
+
+/* Somebody else holds the store: who waits behind has waited as long, and would wait once more for
+ * each group before it. Devices are told to come again. */
+static void turn_away(struct writer *w, struct writer_job *first, struct err err)
+{
+    (void)pthread_mutex_lock(&w->mutex);
+    struct writer_job *others = w->first;
+    w->first = w->last = NULL;
+    w->count = 0;
+    (void)pthread_mutex_unlock(&w->mutex);
+    struct writer_job *const lists[] = {first, others};
+    for (size_t i = 0; i < count_of(lists); i++) {
+        for (struct writer_job *job = lists[i]; job != NULL; job = job->next) {
+            job->err = err;
+        }
+        finish_all(lists[i]);
+    }
+}
+
+static void retry_alone(struct writer *w, struct writer_job *first)
+{
+    for (struct writer_job *job = first, *next; job != NULL; job = next) {
+        bool began;
+        next = job->next;
         job->next = NULL;
-        struct err err = run_group(w, job, 1);
+        struct err err = run_group(w, job, 1, &began);
         if (err.code != ERR_OK) {
             job->err = err;
         }
@@ -68,12 +97,12 @@ static void retry_alone(struct writer *w, struct writer_job *first)
 static void do_group(struct writer *w, struct writer_job *first, size_t count)
 {
     int64_t began_us = machine_mono_us();
-    struct err err = run_group(w, first, 0);
-    if (err.code == ERR_OK) {
-        for (struct writer_job *job = first, *next; job != NULL; job = next) {
-            next = job->next;
-            finish(job);
-        }
+    bool began;
+    struct err err = run_group(w, first, 0, &began);
+    if (!began) {
+        turn_away(w, first, err);
+    } else if (err.code == ERR_OK) {
+        finish_all(first);
     } else {
         retry_alone(w, first);
     }
