@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <zstd.h>
+
 #include "common/sync/client_session.h"
 #include "protocol/codec.h"
 #include "tests/support/device.h"
@@ -370,6 +372,60 @@ static void nobody_waits_for_the_network(void **state)
     assert_int_equal(device_int(&f->d, "SELECT count(*) FROM memo"), 2);
 }
 
+/* An answer of earlier comes again, as from a box on the way that keeps what it saw: rows and
+ * verdicts that are known by number are known already, and the newer ones stand. */
+static void a_stale_answer_changes_nothing(void **state)
+{
+    static const char *const shown[] = {
+        "SELECT group_concat(title || _seq) FROM memo",
+        "SELECT group_concat(hex(scope) || done) FROM cursor",
+        "SELECT count(*) FROM inbox",
+    };
+    struct fixture *f = *state;
+    for (int i = 0; i < 3; i++) { /* old, new, old */
+        bool stale = i == 2;
+        char before[count_of(shown)][200];
+        for (size_t n = 0; n < count_of(shown) && stale; n++) {
+            (void)snprintf(before[n], sizeof before[n], "%s", device_text(&f->d, shown[n]));
+        }
+        begin_with(f, &(struct client_session_options){.verify = false});
+        ask(f);
+        say_answer(f, ANSWER_OK);
+        if (i == 0 || stale) {
+            say_kind(f, MESSAGE_SCOPE_ENTER);
+        }
+        say_row(f, i == 1 ? "new" : "old", i == 1 ? 9 : 5);
+        say_checkpoint(f, i == 1 ? 9 : 5);
+        finish(f);
+        for (size_t n = 0; n < count_of(shown) && stale; n++) {
+            assert_string_equal(device_text(&f->d, shown[n]), before[n]);
+        }
+    }
+    assert_string_equal(device_text(&f->d, "SELECT title || _seq FROM memo"), "new9");
+}
+
+/* Few bytes that unpack to more than a message may have: the session ends there, and nothing of it
+ * is stored. */
+static void a_bomb_ends_the_session(void **state)
+{
+    static const uint8_t head[] = {0x82, MESSAGE_ROWS, 0x5a, 0x01, 0x40, 0x00, 0x00};
+    struct fixture *f = *state;
+    size_t size = sizeof head + (20 << 20); /* as the head says */
+    uint8_t *plain = calloc(1, size);
+    uint8_t *packed = malloc(ZSTD_compressBound(size));
+    assert_non_null(plain);
+    assert_non_null(packed);
+    memcpy(plain, head, sizeof head);
+    size = ZSTD_compress(packed, ZSTD_compressBound(size), plain, size, 3);
+    assert_true(size < 4096);
+    ask(f);
+    assert_int_equal(client_session_received(f->s, bytes_of(packed, size)).code, ERR_PROTOCOL);
+    expect_end(f, CLIENT_FAILED, "protocol");
+    assert_int_equal(device_int(&f->d, "SELECT count(*) FROM cursor"), 0);
+    free(packed);
+    free(plain);
+}
+
 /* ---- clocks, requests, marks ---- */
 
 static void clocks_are_set_by_the_middle(void **state)
@@ -465,6 +521,8 @@ int main(void)
         TEST(a_cut_keeps_what_a_checkpoint_closed),
         TEST(rows_need_a_checkpoint_and_a_scope),
         TEST(nobody_waits_for_the_network),
+        TEST(a_stale_answer_changes_nothing),
+        TEST(a_bomb_ends_the_session),
         TEST(clocks_are_set_by_the_middle),
         TEST(all_but_the_last_say_more),
         TEST(no_verdict_is_no_progress),

@@ -15,7 +15,7 @@
 #define SOURCE_SEED 11
 
 /* The status with which a request of these messages is refused; 0: it is taken. */
-static int status_of(const enum message_kind *kinds, size_t count)
+static int status_of(uint32_t protocol, const enum message_kind *kinds, size_t count)
 {
     struct arena arena;
     struct buf body;
@@ -28,6 +28,9 @@ static int status_of(const enum message_kind *kinds, size_t count)
     for (size_t i = 0; i < count; i++) {
         struct message m;
         random_message(&source, kinds[i], 2, &m);
+        if (m.kind == MESSAGE_HELLO) {
+            m.hello.protocol = protocol;
+        }
         assert_int_equal(packer_put(packer, &m, &body), WIRE_OK);
     }
     assert_int_equal(packer_end(packer, &body), WIRE_OK);
@@ -42,33 +45,47 @@ static int status_of(const enum message_kind *kinds, size_t count)
     return why.status;
 }
 
-static bool may_follow_hello(enum message_kind kind)
+static bool may_follow_hello(uint32_t protocol, enum message_kind kind)
 {
-    return kind == MESSAGE_BATCH;
+    bool brings_back = kind == MESSAGE_OFFER || kind == MESSAGE_WITNESS;
+    bool compares = kind == MESSAGE_ASK || kind == MESSAGE_WANT;
+    return kind == MESSAGE_BATCH || ((brings_back || compares) && protocol >= 2);
 }
 
-/* Each kind as the first message, behind the hello, and behind the end. */
-static void every_state_knows_its_messages(void **state)
+/* Each kind as the first message, behind the hello, behind what compares, and behind the end. */
+static void try_all(uint32_t protocol)
 {
-    (void)state;
-    for (int i = MESSAGE_HELLO; i <= MESSAGE_WITNESS; i++) {
+    for (int i = MESSAGE_HELLO; i <= MESSAGE_WANT; i++) {
         enum message_kind kind = (enum message_kind)i;
         const enum message_kind first[] = {kind, MESSAGE_END};
         const enum message_kind second[] = {MESSAGE_HELLO, kind, MESSAGE_END};
+        const enum message_kind late[] = {MESSAGE_HELLO, MESSAGE_ASK, kind, MESSAGE_END};
         const enum message_kind last[] = {MESSAGE_HELLO, MESSAGE_END, kind};
         const struct {
             const char *where;
             int got, wanted;
         } cases[] = {
-            {"first", status_of(first, 2), kind == MESSAGE_HELLO ? 0 : 400},
-            {"behind the hello", status_of(second, 3), may_follow_hello(kind) ? 0 : 400},
-            {"behind the end", status_of(last, 3), 400},
+            {"first", status_of(protocol, first, 2), kind == MESSAGE_HELLO ? 0 : 400},
+            {"behind the hello", status_of(protocol, second, 3),
+             may_follow_hello(protocol, kind) ? 0 : 400},
+            {"behind what compares", status_of(protocol, late, 4),
+             kind == MESSAGE_WANT && protocol >= 2 ? 0 : 400},
+            {"behind the end", status_of(protocol, last, 3), 400},
         };
         for (size_t n = 0; n < count_of(cases); n++) {
             if (cases[n].got != cases[n].wanted) {
-                fail_msg("%s %s: %d", message_name(kind), cases[n].where, cases[n].got);
+                fail_msg("protocol %u, %s %s: %d", protocol, message_name(kind), cases[n].where,
+                         cases[n].got);
             }
         }
+    }
+}
+
+static void every_state_knows_its_messages(void **state)
+{
+    (void)state;
+    for (uint32_t protocol = PROTOCOL_VERSION_OLDEST; protocol <= PROTOCOL_VERSION; protocol++) {
+        try_all(protocol);
     }
 }
 
@@ -76,9 +93,9 @@ static void a_request_has_an_end(void **state)
 {
     (void)state;
     const enum message_kind whole[] = {MESSAGE_HELLO, MESSAGE_BATCH, MESSAGE_END};
-    assert_int_equal(status_of(whole, 3), 0);
+    assert_int_equal(status_of(PROTOCOL_VERSION, whole, 3), 0);
     for (size_t count = 0; count < 3; count++) {
-        assert_int_equal(status_of(whole, count), 400);
+        assert_int_equal(status_of(PROTOCOL_VERSION, whole, count), 400);
     }
 }
 
