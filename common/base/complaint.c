@@ -48,6 +48,7 @@ void complaint_make(struct complaint *why, const char *code, const char *field,
     va_start(args, detail_format);
     (void)snprintf(why->code, sizeof why->code, "%s", code);
     (void)snprintf(why->field, sizeof why->field, "%s", field);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is */
     (void)vsnprintf(why->detail, sizeof why->detail, detail_format, args);
     va_end(args);
 }

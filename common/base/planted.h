@@ -8,11 +8,12 @@
 #ifdef LEGWORK_PLANTS
 enum plant {
     PLANT_NONE,
-#define PLANT(number, name, rule, what) PLANT_##name = number,
+#define PLANT(number, name, rule, what) PLANT_##name = (number),
 #include "common/base/planted.def"
 #undef PLANT
     PLANT_END
 };
+/* NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables): one number for the process */
 extern int planted_number; /* the simulator's: 0, or the mistake to make */
 #define planted(name) (planted_number == PLANT_##name)
 #else

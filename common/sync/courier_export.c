@@ -30,7 +30,7 @@ static struct err put_requests(struct client_request *q, struct buf *out, int64_
 {
     struct client_request_options o = {
         .tx_max = PUSH_TX_MAX, .bytes_max = PUSH_BYTES_MAX, .level = EXPORT_LEVEL};
-    struct err err = err_ok();
+    struct err err;
     do {
         int64_t before = q->sent_to;
         o.after = before;

@@ -201,7 +201,7 @@ static struct err close_entry(struct store *st, int64_t no, const char *state, c
 struct err courier_release(struct store *st, int64_t no, const uint8_t *person, const char *login,
                            int64_t now_ms, struct complaint *why)
 {
-    struct entry e;
+    struct entry e = {.no = 0};
     struct arena arena;
     arena_init(&arena, QUARANTINE_ARENA_MAX);
     store_refresh(st);

@@ -169,13 +169,15 @@ static bool read_options(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-    struct run *r = calloc(1, sizeof *r);
-    if (r == NULL || !read_options(argc, argv, &r->o)) {
+    struct options o;
+    struct run *r = read_options(argc, argv, &o) ? calloc(1, sizeof *r) : NULL;
+    if (r == NULL) {
         (void)fputs("usage: fault_each [--first N] [--stride N] [--only WORDS] [--kind K --at N "
                     "--keep FOLDER]\n",
                     stderr);
         return 2;
     }
+    r->o = o;
     injector_init();
     rig_init(&r->rig);
     for (size_t i = 0; i < scenario_count; i++) {

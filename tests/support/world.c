@@ -18,6 +18,7 @@ void world_fail(const struct world *w, const char *format, ...)
     char text[512];
     va_list args;
     va_start(args, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is */
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     fail_msg("seed %" PRIu64 ": %s", w->seed, text);

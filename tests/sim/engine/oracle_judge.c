@@ -38,7 +38,7 @@ static void set_read(const struct value *v, struct set *out)
 {
     out->count = 0;
     const uint8_t *end = v->kind == VALUE_TEXT ? v->b.at + v->b.size : NULL;
-    for (const uint8_t *at = end == NULL ? NULL : v->b.at; at < end; at++) {
+    for (const uint8_t *at = end == NULL ? NULL : v->b.at; at != NULL && at < end; at++) {
         if (*at != '"') {
             continue;
         }
@@ -467,7 +467,7 @@ static void update(struct oracle_trial *t, const struct table *table, const stru
     if (row != NULL && !cancels && parent_is_locked(t, row)) {
         refuse_trial(t, "locked");
     }
-    if (t->code == NULL) {
+    if (t->code == NULL && row != NULL) {
         lay(t, row, change);
     }
     check_refs(t, table, change);

@@ -39,7 +39,7 @@
 
 enum invariant {
     INV_NONE,
-#define INVARIANT(number, name, says) INV_##name = number,
+#define INVARIANT(number, name, says) INV_##name = (number),
 #include "tests/sim/engine/invariants.def"
 #undef INVARIANT
     INVARIANT_END
