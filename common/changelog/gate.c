@@ -38,8 +38,13 @@ bool gate_is_late(const struct gate *g, const struct hello *hello)
     if (!knows_boot(hello) || i == g->boot_count || planted(LATE_COPY_TAKEN)) {
         return false;
     }
+    int64_t behind_ms = 0;
+    if (__builtin_sub_overflow(g->boots[i].mono_ms, hello->mono_ms, &behind_ms) ||
+        behind_ms > GATE_LATE_MS_MAX) {
+        return false; /* nothing is under way for so long: a machine was set back */
+    }
     /* Two requests of one millisecond are no surprise; two of a start that is over are. */
-    return hello->mono_ms < g->boots[i].mono_ms || (i > 0 && hello->mono_ms == g->boots[i].mono_ms);
+    return behind_ms > 0 || (i > 0 && behind_ms == 0);
 }
 
 /* The boots with hello's in front, as they are stored. */

@@ -16,6 +16,7 @@
 
 #include "common/changelog/clockwatch.h"
 #include "common/changelog/store_internal.h"
+#include "protocol/signature.h"
 
 /* A start of the device's machine, and the latest moment in it that a hello told. */
 struct gate_boot {
@@ -23,6 +24,10 @@ struct gate_boot {
     int64_t mono_ms;
 };
 #define GATE_BOOTS_MAX 4
+
+/* How much later than another one a request can arrive that was written before it: its signature is
+ * taken this long before the server's time, by a clock that may be as far ahead. */
+#define GATE_LATE_MS_MAX (INT64_C(2) * SIGNATURE_SKEW_S * 1000)
 
 struct gate { /* a row of device_key */
     uint32_t number;
@@ -49,7 +54,9 @@ struct gate { /* a row of device_key */
 /* ERR_NOT_FOUND: no such device. */
 MUST_USE struct err gate_load(struct store *st, uint32_t number, struct gate *out);
 /* Whether the hello was written before one that was heard already: a copy of a request that the
- * network kept back. Its old token would pass for that of an older copy of the file. */
+ * network kept back. Its old token would pass for that of an older copy of the file. One that is
+ * further behind than any request can be is of a machine resumed from a snapshot (same boot, clock
+ * set back): not late, its token says what it is. */
 bool gate_is_late(const struct gate *g, const struct hello *hello);
 /* Decides by version, timeline, epoch and token; closes and opens epochs. */
 MUST_USE struct err gate_check(struct store *st, struct gate *g, const struct hello *hello,

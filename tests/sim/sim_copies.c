@@ -4,7 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/changelog/gate.h"
 #include "tests/support/world_test.h"
+
+#define DAY_MS INT64_C(86400000)
 
 static const struct fault_plan nothing = {.kind = FAULT_NONE};
 
@@ -243,6 +246,77 @@ static void only_its_own_person_enrols_it_again(void **state)
     device_sync(phone);
 }
 
+static int64_t epoch_of(struct world *w, const struct world_device *d)
+{
+    return db_count(w, w->reader_db, "SELECT epoch FROM device_key WHERE device = ?1",
+                    d->replica.device);
+}
+
+/* A virtual machine goes on from a snapshot: the same start of it, its file and its monotonic clock
+ * are of yesterday, while the server has heard of today. */
+static void a_snapshot_of_a_day_ago_gets_in(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    uint8_t id[16];
+    everybody_holds(w, "Resumed", id);
+    int64_t before = logged(w);
+    int64_t mono_ms = phone->host.mono_ms;
+    device_copy(phone, "snapshot");
+    world_pass(w, DAY_MS);
+    set_city(phone, id, "before it was set back");
+    device_sync(phone);
+    device_copy_back(phone, "snapshot");
+    phone->host.mono_ms = mono_ms;
+    set_region(phone, id, "after it");
+    device_sync(phone); /* a fault would end the test */
+    world_heal(w);
+    assert_server(w, id, "city", "before it was set back");
+    assert_server(w, id, "region", "after it");
+    assert_int_equal(logged(w) - before, 2);
+    int64_t epoch = epoch_of(w, phone);
+    phone->host.mono_ms -= DAY_MS; /* the clock alone, over the file of now */
+    set_city(phone, id, "and once more");
+    device_sync(phone);
+    assert_int_equal(epoch_of(w, phone), epoch);
+    world_heal(w);
+    assert_server(w, id, "city", "and once more");
+    world_check(w);
+}
+
+/* The network keeps a copy of a request for as long as its signature can be good. Its token is an
+ * old one by then; it isn't taken for an older copy of the file. */
+static void a_late_duplicate_does_no_harm(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    struct buf kept;
+    const struct fault_plan keeping = {.kind = FAULT_NONE, .kept = &kept};
+    uint8_t id[16];
+    everybody_holds(w, "Kept back", id);
+    int64_t before = logged(w);
+    int64_t epoch = epoch_of(w, phone);
+    buf_init(&kept, 1u << 20);
+    set_city(phone, id, "once");
+    assert_int_equal(device_sync_with(phone, &keeping, NULL).end, SYNC_FINISHED);
+    world_pass(w, GATE_LATE_MS_MAX / 2);
+    device_sync(phone);
+    world_pass(w, GATE_LATE_MS_MAX / 2);
+    set_region(phone, id, "later");
+    device_sync(phone);
+    w->allows_faults = true;
+    assert_int_equal(device_request_comes(phone, &kept), 503);
+    w->allows_faults = false;
+    buf_release(&kept);
+    set_city(phone, id, "goes on");
+    device_sync(phone);
+    assert_int_equal(epoch_of(w, phone), epoch);
+    assert_int_equal(logged(w) - before, 3);
+    world_heal(w);
+    assert_server(w, id, "city", "goes on");
+    world_check(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +328,8 @@ int main(void)
         WORLD_TEST(refused_and_discarded_then_restored),
         WORLD_TEST(refused_is_told_to_the_new_device),
         WORLD_TEST(only_its_own_person_enrols_it_again),
+        WORLD_TEST(a_snapshot_of_a_day_ago_gets_in),
+        WORLD_TEST(a_late_duplicate_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

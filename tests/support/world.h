@@ -116,6 +116,7 @@ struct fault_plan {
     /* What the user does while the answer is on its way; may be NULL. */
     void (*meanwhile)(struct world_device *d, void *context);
     void *context;
+    struct buf *kept; /* gets a copy of the request; may be NULL */
 };
 
 enum sync_end { SYNC_FINISHED, SYNC_FAILED, SYNC_CUT };
@@ -132,6 +133,8 @@ struct sync_result device_sync_with(struct world_device *d, const struct fault_p
                                     const struct client_session_options *options);
 /* One that nothing disturbs and that must finish. */
 struct sync_result device_sync(struct world_device *d);
+/* A request that the network kept back comes now, and nobody hears the answer: its status. */
+int device_request_comes(struct world_device *d, const struct buf *request);
 /* All devices until nothing is left to say: what one brings, the next ones fetch. */
 void world_heal(struct world *w);
 

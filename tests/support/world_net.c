@@ -137,6 +137,9 @@ static bool one_request(struct world_device *d, struct client_session *c, struct
     bool cut = kind == FAULT_ANSWER_CUT || kind == FAULT_DEVICE_DIES;
     struct err err = err_make(ERR_NETWORK, 0, "the wire");
     buf_init(&x.answer, ANSWER_BYTES_MAX);
+    if (plan->kept != NULL) {
+        buf_put(plan->kept, body);
+    }
     carry(d, &x, kind);
     if (plan->meanwhile != NULL) {
         plan->meanwhile(d, plan->context);
@@ -205,6 +208,15 @@ struct sync_result device_sync(struct world_device *d)
                    result.code);
     }
     return result;
+}
+
+int device_request_comes(struct world_device *d, const struct buf *request)
+{
+    struct exchange x = {.body = buf_bytes(request)};
+    buf_init(&x.answer, ANSWER_BYTES_MAX);
+    serve(d, &x);
+    buf_release(&x.answer);
+    return x.status;
 }
 
 /* Two rounds bring every change up and down; a third answers what came of the second (a server
