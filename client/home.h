@@ -1,5 +1,5 @@
-/* The folder that holds a device: replica.db, device.key, tls.session, sync.lock. Opening it
- * gives the replica and what the firm says about money and zone. Belongs to one thread. */
+/* The folder that holds a device: replica.db, device.key, tls.session, sync.lock, reserve. Opening
+ * it gives the replica and what the firm says about money and zone. Belongs to one thread. */
 #ifndef CLIENT_HOME_H
 #define CLIENT_HOME_H
 

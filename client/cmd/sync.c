@@ -4,6 +4,7 @@
 #include "client/cmd/sync_photos.h"
 
 #include "client/machine.h"
+#include "client/reserve.h"
 
 #include <signal.h>
 #include <unistd.h>
@@ -73,6 +74,9 @@ void sync_progress_end(struct sync_progress *p)
 bool sync_open(struct app *app, struct sync_progress *progress, struct sync_loop **loop,
                enum exit_code *code)
 {
+    if (home_find(&app->home, app->arguments.home).code == ERR_OK) {
+        reserve_make_room(&app->home); /* opening needs some, too */
+    }
     if (!app_open(app, code)) {
         return false;
     }
@@ -185,6 +189,20 @@ static bool did_something(const struct sync_result *r)
     return r->tally.pushed + r->tally.pulled + r->tally.left + r->tally.accepted > 0;
 }
 
+/* On a full disk the reserve is what it lives on, so that saved work still gets to the server. */
+static struct err sync_on_any_disk(struct app *app, struct sync_loop *loop, int tries,
+                                   struct sync_result *out)
+{
+    struct err err = sync_once(loop, false, tries, out);
+    if (err.code == ERR_FULL && reserve_give_up(&app->home)) {
+        err = sync_once(loop, false, tries, out);
+    }
+    if (err.code == ERR_OK) {
+        reserve_keep(&app->home);
+    }
+    return err;
+}
+
 /* Goes on until a signal: an unreachable server is waited for, a device that isn't admitted any
  * more ends it. */
 static enum exit_code watch(struct app *app, struct sync_progress *progress, struct sync_loop *loop)
@@ -194,7 +212,7 @@ static enum exit_code watch(struct app *app, struct sync_progress *progress, str
     bool first = true;
     bool offline = false;
     while (!is_stopped(NULL)) {
-        struct err err = sync_once(loop, false, 1, &result);
+        struct err err = sync_on_any_disk(app, loop, 1, &result);
         sync_progress_end(progress);
         bool away = err.code == ERR_NETWORK || err.code == ERR_TLS || result.stranger;
         if (err.code == ERR_OK) {
@@ -232,7 +250,7 @@ enum exit_code command_sync(struct app *app)
         code = watch(app, &progress, loop);
     } else {
         struct sync_result result;
-        struct err err = sync_once(loop, false, SYNC_TRIES, &result);
+        struct err err = sync_on_any_disk(app, loop, SYNC_TRIES, &result);
         sync_progress_end(&progress);
         if (err.code == ERR_OK) {
             struct sync_photos photos = {.pause_until_ms = 0};

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""A full disk and a read-only folder: the command fails with a clear text, the replica stays whole."""
+"""A full disk, a read-only folder, a folder that goes: the command fails with a clear text, the replica
+stays whole, and what was saved still gets to the server."""
 import os
 import resource
 import shutil
 import pathlib
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from legwork import check, equal, main, run
@@ -38,7 +40,7 @@ def test_a_full_disk():
         small = firm.dir / "small"
         small.mkdir()
         mounted = os.getuid() == 0 and run(
-            ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", small], expect=None).code == 0
+            ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", small], expect=None).code == 0
         try:
             if mounted:
                 shutil.copytree(lin.home, small / "lin")
@@ -59,6 +61,49 @@ def test_a_full_disk():
         finally:
             if mounted:
                 run(["umount", small])
+
+
+def fill(folder, but=0):
+    """To the last byte but some, as other programs do."""
+    with open(folder / "of others", "ab", buffering=0) as f:
+        try:
+            while f.write(bytes(4096)):
+                pass
+        except OSError:
+            f.truncate(f.tell() - but)
+
+
+def test_a_full_disk_still_uploads():
+    """The device keeps a reserve that only a sync may use."""
+    with firm_with_reps(goods=False) as firm:
+        if os.getuid() != 0:
+            print("   (needs root for a small tmpfs)")
+            return
+        lin = firm.device("lin")
+        lin.sync()
+        equal((lin.home / "reserve").stat().st_size, 4 << 20, "the reserve is made when there is room")
+        small = firm.dir / "small"
+        small.mkdir()
+        if run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", small], expect=None).code != 0:
+            print("   (this machine doesn't let root mount)")
+            return
+        try:
+            shutil.copytree(lin.home, small / "lin")
+            lin.home = small / "lin"
+            fill(small, but=800_000)
+            _, saved = fill_until_refused(lin)
+            fill(small)
+            check((lin.home / "reserve").exists(), "saving leaves the reserve alone")
+            equal(lin.sync()["accepted"], saved, "on a full disk, what was saved goes to the server")
+            equal(firm.query("SELECT count(*) AS n FROM task"), [{"n": saved}], "all of it arrived")
+            check(not (lin.home / "reserve").exists(), "the reserve was used")
+            (small / "of others").unlink()
+            run(["mount", "-o", "remount,size=64m", small])
+            lin.sync()
+            check((lin.home / "reserve").exists(), "with space again there is one again")
+            lin.run("verify")
+        finally:
+            run(["umount", small])
 
 
 def test_a_full_disk_during_the_first_sync():
@@ -116,6 +161,41 @@ def test_a_read_only_folder():
         equal(lin.sql("SELECT count(*) AS n FROM memo"), [{"n": 0}], "nothing half-written")
         lin.new("memo", text="goes on")
         lin.sync()
+
+
+def test_a_folder_that_goes():
+    """The folder is removed between two commands, or the replica while a sync has it open: a clear text,
+    no crash, and nothing is made anew in its place."""
+    with firm_with_reps(goods=False) as firm:
+        lin = firm.device("lin")
+        lin.sync()
+        lin.new("task", title="before", state="open")
+        away = firm.dir / "away"
+        lin.home.rename(away)
+        for words in (("new", "task", "title=x", "state=open"), ("list", "task"), ("sync",), ("status",)):
+            result = lin.run(*words, expect=1)
+            check("enroll" in result.err and str(lin.home) in result.err, f"what is wrong, and where\n{result}")
+        check(not lin.home.exists(), "nothing is made in its place")
+        away.rename(lin.home)
+        watch = lin.start("sync", "--watch")
+        time.sleep(3)
+        kept = firm.dir / "kept"
+        kept.mkdir()
+        for file in list(lin.home.glob("replica.db*")):
+            file.rename(kept / file.name)
+        firm.admin("move", "S1", "--to", "lin") # which the watch hears of
+        time.sleep(3)
+        ended = watch.poll()
+        watch.terminate()
+        _, err = watch.communicate(timeout=30)
+        check(ended in (None, 1) and watch.returncode in (0, 1), f"no crash: {ended} {watch.returncode}\n{err}")
+        check(not lin.replica.exists(), "nothing is made in its place")
+        for file in kept.iterdir():
+            file.rename(lin.home / file.name)
+        lin.healthy()
+        lin.sync()
+        equal(firm.query("SELECT title FROM task"), [{"title": "before"}], "what was saved is on the server")
+        lin.run("verify")
 
 
 main(globals())
