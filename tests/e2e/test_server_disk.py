@@ -91,5 +91,48 @@ def test_a_log_that_cannot_be_written():
         os.close(end)
 
 
+BAD_DISK = """
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static int bad(void) { const char *sign = getenv("BAD_DISK"); return sign && access(sign, F_OK) == 0; }
+int fdatasync(int fd) { if (bad()) { errno = EIO; return -1; } return syscall(SYS_fdatasync, fd); }
+int fsync(int fd) { if (bad()) { errno = EIO; return -1; } return syscall(SYS_fsync, fd); }
+"""
+
+
+def test_a_disk_that_does_not_sync():
+    """What the disk didn't take for sure isn't acknowledged: the server ends, and the next one recovers."""
+    with Firm() as firm:
+        source, library, sign = firm.dir / "bad.c", firm.dir / "bad.so", firm.dir / "bad"
+        source.write_text(BAD_DISK)
+        if not shutil.which("cc"):
+            skip("no compiler to make a disk that fails")
+        run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", library, source])
+        firm.user("lin", "rep")
+        os.environ.update(LD_PRELOAD=str(library), BAD_DISK=str(sign))
+        try:
+            firm.start()
+        finally:
+            del os.environ["LD_PRELOAD"], os.environ["BAD_DISK"]
+        lin = firm.device("lin")
+        lin.sync()
+        sign.touch()
+        lin.new("customer", name="Tea House")
+        refused = lin.run("sync", expect=3)
+        check("saved" in refused.err, f"the rep is told that the work is safe\n{refused}")
+        equal(firm.process.wait(20), 1, "exit status of the server")
+        firm.process = None
+        equal(lin.json("status")["pending"], 1, "nothing was acknowledged")
+        sign.unlink()
+        firm.start()
+        lin.sync()
+        equal([r["name"] for r in firm.query("SELECT name FROM customer")], ["Tea House"], "once")
+        lin.run("verify")
+        firm.stop()
+        firm.healthy()
+
+
 if __name__ == "__main__":
     main(globals())
