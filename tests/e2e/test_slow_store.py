@@ -9,7 +9,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from legwork import LEGWORKD, check, environment, equal, main
+from legwork import LEGWORKD, check, environment, equal, main, run
 from sample import firm_with_reps
 from test_wire import SYNC, wired
 
@@ -80,6 +80,30 @@ def test_queries_beside_syncs():
             _, err = q.communicate()
             check(q.returncode == 1 and "too long" in err, f"each query was stopped: {q.returncode} {err}")
         equal(firm.query("SELECT count(*) AS n FROM task"), [{"n": syncs}], "all of it arrived")
+
+
+def test_a_backup_beside_syncs():
+    with firm_with_reps(goods=False) as firm:
+        table = firm.dir / "many.csv"
+        table.write_text("name,address\n" + "".join(f"Shop {i},{'x' * 200}\n" for i in range(4000)))
+        firm.admin("import", "customer", table)
+        lin = firm.device("lin")
+        lin.sync()
+        target = firm.dir / "backup.db"
+        backup = subprocess.Popen([LEGWORKD, "--data", firm.data, "backup", target], env=environment(),
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        syncs = 0
+        while backup.poll() is None or syncs < 3:
+            lin.new("task", title=f"{syncs}", state="open")
+            equal(lin.sync()["accepted"], 1, "a sync beside the backup")
+            syncs += 1
+        _, err = backup.communicate()
+        equal(backup.returncode, 0, f"the backup\n{err}")
+        equal(run(["sqlite3", target, "PRAGMA integrity_check"]).out.strip(), "ok", "the backup")
+        there = int(run(["sqlite3", target, "SELECT count(*) FROM task"]).out)
+        check(0 <= there <= syncs, f"{there} of {syncs} tasks are in it")
+        refused = firm.admin("backup", target, expect=1)
+        check("--replace" in refused.err, f"nothing is overwritten by accident\n{refused}")
 
 
 if __name__ == "__main__":

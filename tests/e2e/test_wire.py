@@ -142,7 +142,7 @@ def test_what_is_not_our_protocol():
             check(b"HTTP" not in answer, f"plain HTTP was answered: {answer!r}")
         for version, cipher in (("-tls1_1", "DEFAULT@SECLEVEL=0"), ("-tls1", "DEFAULT@SECLEVEL=0"),
                                 ("-tls1_2", "AES128-SHA"), ("-tls1_2", "AES128-GCM-SHA256"),
-                                ("-tls1_2", "ECDHE-ECDSA-AES128-SHA")):
+                                ("-tls1_2", "ECDHE-ECDSA-AES128-SHA"), ("-no_tls1_2", "DEFAULT")):
             got = run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", version, "-cipher", cipher,
                        "-alpn", "h2"], expect=None, text_input="")
             check("Cipher is (NONE)" in got.out, f"{version} {cipher} was let in\n{got}")
@@ -389,6 +389,23 @@ def test_no_descriptors_left():
             check(len(crowd) == 300 and w.metric("accepted_total") < 110, "descriptors did run out")
         w.wait_for("connections", 0, 8)
         w.well("a crowd")
+
+
+def test_little_memory():
+    """A limit of memory is reached: who can't be served is told, or cut off; with memory again all is well."""
+    with wired() as w:
+        pid = w.firm.process.pid
+        size = int(re.search(r"VmSize:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) * 1024
+        run(["prlimit", "--pid", pid, f"--as={size + (2 << 20)}:"])
+        body = w.file(random.Random(4).randbytes(PUSH_BYTES_MAX - 1000))
+        got = run(["h2load", "-n", "200", "-c", "20", "-m", "5", "-d", body, "-H", "content-type: application/cbor-seq",
+                   "-H", "content-encoding: zstd", "-T", "20", w.url + "/v1/sync"], expect=None, timeout=100)
+        print(re.search(r"requests: .*", got.out)[0], re.search(r"status codes: .*", got.out)[0])
+        check(w.firm.process.poll() is None, "it lives")
+        run(["prlimit", "--pid", pid, "--as=unlimited:"])
+        w.wait_for("connections", 0, 20)
+        equal(w.sync()[0], 200, "a sync with memory again")
+        w.well("little memory")
 
 
 def test_what_keeps_it_from_starting():
