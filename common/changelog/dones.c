@@ -86,23 +86,67 @@ struct err dones_before(const struct dones *dones, struct store *st, int64_t sco
     return err;
 }
 
-struct err dones_store(struct store *st, const struct dones *dones)
+static struct err store_one(struct store *st, uint32_t device, const struct done *at)
 {
     static const char sql[] =
         "INSERT INTO device_scope (device, scope, done, heard) VALUES (?1, ?2, ?3, ?3)"
         " ON CONFLICT (device, scope) DO UPDATE"
-        " SET done = excluded.done, heard = max(heard, excluded.done)"
-        " WHERE done <> excluded.done";
-    struct err err = err_ok();
-    for (size_t i = 0; i < dones->count && err.code == ERR_OK; i++) {
-        struct stmt q;
-        err = db_use(st->db, sql, &q);
-        if (err.code == ERR_OK) {
-            bind_int(&q, 1, dones->device);
-            bind_int(&q, 2, dones->at[i].scope);
-            bind_int(&q, 3, dones->at[i].done);
-            err = db_step_done(&q, "dones_store");
-        }
+        " SET done = excluded.done, heard = max(heard, excluded.done), held = 1"
+        " WHERE done <> excluded.done OR held = 0";
+    struct stmt q;
+    struct err err = db_use(st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, device);
+    bind_int(&q, 2, at->scope);
+    bind_int(&q, 3, at->done);
+    return db_step_done(&q, "dones_store");
+}
+
+static struct err store_left(struct store *st, uint32_t device, int64_t scope)
+{
+    static const char sql[] = "UPDATE device_scope SET held = 0 WHERE device = ?1 AND scope = ?2";
+    struct stmt q;
+    struct err err = db_use(st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, device);
+    bind_int(&q, 2, scope);
+    return db_step_done(&q, "dones_store");
+}
+
+/* Scopes that the device held before and says nothing of now. Their rows stay, for what it has
+ * heard there. */
+static struct err store_lefts(struct store *st, const struct dones *dones)
+{
+    static const char sql[] = "SELECT scope FROM device_scope WHERE device = ?1 AND held = 1";
+    int64_t left[SCOPES_MAX];
+    size_t count = 0;
+    struct stmt q;
+    struct err err = db_use(st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, dones->device);
+    while (count < count_of(left) && db_step_row(&q)) {
+        left[count] = col_int(&q, 0);
+        count += dones_has(dones, left[count]) ? 0 : 1;
+    }
+    err = stmt_err(&q, "dones_store");
+    stmt_reset(&q);
+    for (size_t i = 0; i < count && err.code == ERR_OK; i++) {
+        err = store_left(st, dones->device, left[i]);
     }
     return err;
+}
+
+struct err dones_store(struct store *st, const struct dones *dones)
+{
+    struct err err = err_ok();
+    for (size_t i = 0; i < dones->count && err.code == ERR_OK; i++) {
+        err = store_one(st, dones->device, &dones->at[i]);
+    }
+    return err.code == ERR_OK ? store_lefts(st, dones) : err;
 }

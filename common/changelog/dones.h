@@ -27,7 +27,8 @@ bool dones_has(const struct dones *dones, int64_t scope);
  * by what it says now and all that it ever said. */
 MUST_USE struct err dones_before(const struct dones *dones, struct store *st, int64_t scope,
                                  int64_t seq, bool *out);
-/* Remembers them as acknowledged, for what may be purged one day; only what changed is written. */
+/* Remembers them as acknowledged, for what may be purged one day, and that scopes which the device
+ * doesn't name any more hold nothing back; only what changed is written. */
 MUST_USE struct err dones_store(struct store *st, const struct dones *dones);
 
 #endif

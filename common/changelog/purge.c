@@ -6,12 +6,16 @@
 
 #define SQL_BYTES_MAX ((size_t)8 * 1024)
 
+/* A live device's copy of a scope, `limit` being the time before which it was heard of too long
+ * ago. */
+#define HOLDS_SQL(limit)                                                                           \
+    "device_scope h JOIN device_key k ON k.number = h.device WHERE h.held = 1"                     \
+    " AND k.revoked_at IS NULL AND max(k.hello_ms, k.enrolled_at) >= " limit
+
 /* How far each scope may be purged: the lowest number that a live device which holds it has shown,
- * else all of it. ?1 is the time before which a device was heard of too long ago. */
+ * else all of it. */
 #define PASSED_SQL                                                                                 \
-    "coalesce((SELECT min(h.done) FROM device_scope h JOIN device_key k ON k.number = h.device"    \
-    " WHERE h.scope = s.no AND k.revoked_at IS NULL AND max(k.hello_ms, k.enrolled_at) >= ?1),"    \
-    " s.counter)"
+    "coalesce((SELECT min(h.done) FROM " HOLDS_SQL("?1") " AND h.scope = s.no), s.counter)"
 
 struct purge {
     struct store *st;
@@ -122,4 +126,24 @@ struct err store_purge(struct store *st, int64_t now_ms, struct purge_tally *tal
     }
     *more = p.more;
     return err;
+}
+
+void purge_put_waiting(struct buf *sql, int64_t now_ms)
+{
+    buf_printf(
+        sql,
+        "WITH behind AS MATERIALIZED (SELECT h.device, h.scope, h.done"
+        " FROM " HOLDS_SQL(
+            "%" PRId64) " AND h.done <"
+                        " (SELECT s.counter FROM scope s WHERE s.no = h.scope))"
+                        " SELECT b.device AS device, d.left_at AS since FROM behind b JOIN "
+                        "departure d"
+                        " ON d.scope = b.scope AND d.seq > b.done WHERE d.left_at < %" PRId64,
+        now_ms - PURGE_SILENT_MS_MAX, now_ms - PERMIT_LEFT_MS_MAX);
+    for (size_t i = 0; i < catalogue_table_count(); i++) {
+        buf_printf(sql,
+                   " UNION ALL SELECT b.device, r._deleted_at FROM behind b JOIN %s r"
+                   " ON r._scope = b.scope AND r._seq > b.done WHERE r._deleted_at IS NOT NULL",
+                   catalogue_table_at(i)->name);
+    }
 }

@@ -19,5 +19,8 @@ struct purge_tally {
 /* One bounded step, inside db_begin/db_end on the writer. `*more`: it left some for the next. */
 MUST_USE struct err store_purge(struct store *st, int64_t now_ms, struct purge_tally *tally,
                                 bool *more);
+/* A SELECT of `device` (device_key.number) and `since` (UTC ms): a row for each tombstone, and each
+ * departure whose time is over, that a live device hasn't passed. */
+void purge_put_waiting(struct buf *sql, int64_t now_ms);
 
 #endif

@@ -235,6 +235,78 @@ static void purged_rows_do_not_resurrect(void **state)
     assert_server(w, doomed, "name", "(none)");
 }
 
+/* How much waits for a device, and since when, as `device list` tells it. */
+static int64_t waits_for(struct world *w, const struct world_device *d, int64_t *since_ms)
+{
+    struct buf sql;
+    buf_init(&sql, (size_t)16 * 1024);
+    buf_put_text(&sql, "SELECT count(*), coalesce(min(since), 0) FROM (");
+    purge_put_waiting(&sql, w->server.wall_ms);
+    buf_printf(&sql, ") WHERE device = %u", d->replica.number);
+    struct stmt q;
+    world_must(w, w->reader_db, db_prepare(w->reader_db, buf_text(&sql), &q, NULL));
+    assert_true(db_step_row(&q));
+    int64_t count = col_int(&q, 0);
+    *since_ms = col_int(&q, 1);
+    stmt_close(&q);
+    buf_release(&sql);
+    return count;
+}
+
+static void sync_all_but(struct world *w, size_t silent)
+{
+    for (size_t i = 0; i < WORLD_DEVICES; i++) {
+        for (int times = 0; times < 2 && i != silent; times++) {
+            sync_plainly(&w->devices[i]); /* the second hello shows what the first brought */
+        }
+    }
+}
+
+static void what_a_device_holds_back_is_told(void **state)
+{
+    struct world *w = *state;
+    struct complaint why = {0};
+    uint8_t doomed[16];
+    int64_t since = 0;
+    everybody_holds(w, "Doomed", doomed);
+    world_pass(w, 1000);
+    int64_t deleted_ms = w->server.wall_ms;
+    assert_int_equal(world_delete(w, TABLE_customer, doomed, -1, &why), ERR_OK);
+    world_pass(w, INT64_C(24) * 3600 * 1000);
+    sync_all_but(w, ANN_TABLET);
+    assert_int_equal(waits_for(w, &w->devices[ANN_PHONE], &since), 0);
+    assert_int_equal(waits_for(w, &w->devices[ANN_TABLET], &since), 1);
+    assert_int_equal(since, deleted_ms);
+    sync_plainly(&w->devices[ANN_TABLET]);
+    sync_plainly(&w->devices[ANN_TABLET]);
+    assert_int_equal(waits_for(w, &w->devices[ANN_TABLET], &since), 0);
+    assert_int_equal(purge(w).tombstones, 1);
+}
+
+/* Ann's book goes to Bob: her devices don't hold it any more, whatever they had acknowledged of
+ * it. */
+static void a_scope_that_was_left_holds_nothing_back(void **state)
+{
+    struct world *w = *state;
+    struct complaint why = {0};
+    uint8_t doomed[16];
+    int64_t since = 0;
+    everybody_holds(w, "Doomed", doomed);
+    world_give(w, ANN, BOB);
+    sync_all_but(w, ANN_TABLET);
+    assert_int_equal(world_delete(w, TABLE_customer, doomed, -1, &why), ERR_OK);
+    world_pass(w, INT64_C(24) * 3600 * 1000);
+    sync_all_but(w, ANN_TABLET);
+    assert_int_equal(waits_for(w, &w->devices[ANN_PHONE], &since), 0);
+    assert_int_equal(waits_for(w, &w->devices[ANN_TABLET], &since), 1);
+    assert_int_equal(purge(w).tombstones, 0);
+    sync_plainly(&w->devices[ANN_TABLET]);
+    sync_plainly(&w->devices[ANN_TABLET]);
+    assert_int_equal(waits_for(w, &w->devices[ANN_TABLET], &since), 0);
+    assert_int_equal(purge(w).tombstones, 1);
+    world_check(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +318,8 @@ int main(void)
         WORLD_TEST(a_repair_that_cannot_succeed_ends),
         WORLD_TEST(sums_kept_wrong_here_are_made_anew),
         WORLD_TEST(purged_rows_do_not_resurrect),
+        WORLD_TEST(what_a_device_holds_back_is_told),
+        WORLD_TEST(a_scope_that_was_left_holds_nothing_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
