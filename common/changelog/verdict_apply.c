@@ -167,8 +167,7 @@ static struct err settle_below(struct judging *j, const struct outbox_entry *e)
     for (size_t i = 0; i < t->column_count && err.code == ERR_OK; i++) {
         uint8_t c = t->columns[i].number;
         bool mine = e->op != CHANGE_UPDATE || (e->cols >> c & 1) != 0;
-        bool stays = planted(BELOW_KEPT) && outbox_changed_after(r, e->table, e->id, e->tx, c);
-        err = mine && !stays ? under_drop(r->db, e->table, e->id, c) : err;
+        err = mine ? under_drop(r->db, e->table, e->id, c) : err;
     }
     return err;
 }

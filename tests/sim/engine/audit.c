@@ -372,7 +372,8 @@ void audit_all(struct sim *s)
 
 /* ---- at any time ---- */
 
-/* All rows up to a cursor's `done` are here, at their numbers or above. */
+/* All rows up to a cursor's `done` are here, at their numbers or above. (An older copy of a file
+ * may lack what its lost part wrote itself, until its digest tells.) */
 void audit_device_cursor(struct sim_device *d)
 {
     static const char cursors[] =
@@ -382,7 +383,7 @@ void audit_device_cursor(struct sim_device *d)
     struct scope_id scopes[SIM_SCOPES_MAX];
     int64_t dones[SIM_SCOPES_MAX];
     size_t n = 0;
-    if (db_use(d->db, cursors, &q).code != ERR_OK) {
+    if (d->was_rolled_back || db_use(d->db, cursors, &q).code != ERR_OK) {
         return;
     }
     while (n < SIM_SCOPES_MAX && db_step_row(&q)) {

@@ -215,10 +215,9 @@ void device_sync_begin(struct sim_device *d)
     if (d->db == NULL || d->session != NULL) {
         return;
     }
-    const struct client_session_options options = {
-        .verify = s->phase != PHASE_CHAOS || sim_below(s, 2) == 1,
-        .push_tx_max = (uint32_t)sim_below(s, 3) * 2,
-    };
+    struct client_session_options options = {.verify =
+                                                 s->phase != PHASE_CHAOS || sim_below(s, 2) == 1};
+    options.push_tx_max = (uint32_t)sim_below(s, 3) * 2;
     struct err err = client_session_new(&d->replica, &options, &d->session);
     if (err.code != ERR_OK) {
         device_failed(d, err);

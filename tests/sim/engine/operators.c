@@ -259,21 +259,25 @@ static void operate_clock(struct sim *s)
 
 static void operate_device_dies(struct sim *s)
 {
-    device_dies(any_device(s), sim_below(s, 2) == 1, 500 + (int64_t)sim_below(s, 60000));
+    struct sim_device *d =
+        any_device(s); /* one draw a statement: compilers differ in their order */
+    bool power = sim_below(s, 2) == 1;
+    device_dies(d, power, 500 + (int64_t)sim_below(s, 60000));
 }
 
 static void operate_server_dies(struct sim *s)
 {
-    server_dies(s, sim_below(s, 2) == 1, 500 + (int64_t)sim_below(s, 30000));
+    bool power = sim_below(s, 2) == 1;
+    server_dies(s, power, 500 + (int64_t)sim_below(s, 30000));
 }
 
 static void trouble(struct sim *s, struct simdisk *disk)
 {
     static const unsigned operations[] = {SIMDISK_SYNC, SIMDISK_WRITE, SIMDISK_WRITE | SIMDISK_SYNC,
                                           SIMDISK_READ, SIMDISK_ANY};
-    struct simdisk_fault fault = {.operations = operations[sim_below(s, count_of(operations))],
-                                  .after = (int64_t)sim_below(s, 40),
-                                  .effect = (enum simdisk_effect)sim_below(s, 3)};
+    struct simdisk_fault fault = {.operations = operations[sim_below(s, count_of(operations))]};
+    fault.after = (int64_t)sim_below(s, 40);
+    fault.effect = (enum simdisk_effect)sim_below(s, 3);
     fault.effect = fault.operations == SIMDISK_READ ? SIMDISK_EIO : fault.effect;
     simdisk_heal(disk);
     if (sim_below(s, 8) == 7) {

@@ -247,6 +247,10 @@ static void conclude(struct sim *s, int conn, struct err err)
 static void retry_alone(struct sim *s, const int *taken, size_t count)
 {
     for (size_t i = 0; i < count && s->server.up; i++) {
+        if (server_session_next(s->conns[taken[i]].session) != SERVER_JUDGE) {
+            refuse(s, taken[i]); /* the one that failed: its device comes again */
+            continue;
+        }
         struct err err = run_group(s, &taken[i], 1);
         if (err.code == ERR_OK) {
             feed_hellos(s, &taken[i], 1);
