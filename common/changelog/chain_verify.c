@@ -6,8 +6,9 @@
 #include "common/changelog/chain_read.h"
 #include "common/changelog/store_internal.h"
 
-#define SCOPES_MAX_EVER ((int64_t)1 << 20)
-#define WHERE_SIZE      (SCOPE_TEXT_SIZE + 64)
+#define SCOPES_MAX_EVER  ((int64_t)1 << 20)
+#define WHERE_SIZE       (SCOPE_TEXT_SIZE + 64)
+#define BACKUP_WHAT_SIZE 512 /* with the file's path, or the most of it */
 
 struct followed { /* a scope's chain as far as it was read */
     bool broken;
@@ -213,6 +214,52 @@ static struct err check_alarms(struct check *c)
     return err;
 }
 
+static struct err check_backup(struct check *c, const struct stmt *q)
+{
+    char what[BACKUP_WHAT_SIZE];
+    struct chain_head head;
+    struct scope *scope = NULL;
+    bool known = false;
+    int64_t no = col_int(q, 0);
+    struct err err = scope_get(c->st, no, &scope);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    if (chain_take_head(col_bytes(q, 1), &head)) {
+        struct chain_claim claim = {.scope = scope->id, .no = head.no};
+        memcpy(claim.head, head.hash, sizeof claim.head);
+        err = chain_knows(c->st, &claim, &known);
+    } else {
+        head.no = 0;
+    }
+    if (err.code == ERR_OK && !known) {
+        (void)snprintf(what, sizeof what, "cut or replaced: backup %s holds another head",
+                       col_text(q, 2));
+        say_scope(c, what, no, head.no);
+    }
+    return err;
+}
+
+/* What stood at the ends when backups were made; a head that several hold is looked for once. */
+static struct err check_backups(struct check *c)
+{
+    static const char sql[] =
+        "SELECT s.scope, s.head, k.file FROM (SELECT scope, head, min(backup) AS first"
+        "  FROM backup_scope WHERE head IS NOT NULL GROUP BY scope, head) s"
+        " JOIN backup k ON k.no = s.first ORDER BY s.scope, k.no";
+    struct stmt q;
+    struct err err = db_prepare(c->st->db, sql, &q, NULL);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    while (err.code == ERR_OK && db_step_row(&q)) {
+        err = check_backup(c, &q);
+    }
+    err = err.code == ERR_OK ? stmt_err(&q, "check_backups") : err;
+    stmt_close(&q);
+    return err;
+}
+
 struct err chain_verify(struct store *st, chain_finding found, void *context)
 {
     struct check c = {.st = st, .found = found, .context = context};
@@ -222,6 +269,9 @@ struct err chain_verify(struct store *st, chain_finding found, void *context)
     }
     if (err.code == ERR_OK) {
         err = check_alarms(&c);
+    }
+    if (err.code == ERR_OK) {
+        err = check_backups(&c);
     }
     free(c.scopes);
     return err;

@@ -1,5 +1,5 @@
 /* Whether the change log is what was once chained: the first bad entry of each scope's chain, gaps,
- * and tails that were cut off. Heads held elsewhere are chain_heads.h. */
+ * and tails that were cut off; and whether it has the heads that devices and backups hold. */
 #ifndef COMMON_CHANGELOG_CHAIN_VERIFY_H
 #define COMMON_CHANGELOG_CHAIN_VERIFY_H
 

@@ -27,7 +27,8 @@
     X(ERASED, "erased", 16)     /* person */                                                       \
     X(DISABLED, "disabled", 16) /* person */                                                       \
     X(ENABLED, "enabled", 16)   /* person */                                                       \
-    X(BACKUP, "backup", 48)     /* seal, SHA-256 of the file; number: its timeline */
+    X(BACKUP, "backup", 48)     /* seal, SHA-256 of the file; number: its timeline */              \
+    X(CHAIN, "chain", 48)       /* timeline's id, hash of the entry's heads; number: the entry */
 
 enum ledger_kind {
 #define X(name, word, size) LEDGER_##name,

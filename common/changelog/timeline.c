@@ -217,6 +217,7 @@ struct err timeline_apply(struct store *st, const struct ledger_entry *entry, in
     case LEDGER_KEY:
     case LEDGER_TIMELINE:
     case LEDGER_BACKUP:
+    case LEDGER_CHAIN:
     case LEDGER_ERASED:
         break;
     }

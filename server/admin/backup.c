@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/changelog/backup.h"
+#include "common/changelog/chain_noted.h"
 #include "server/admin/backup_file.h"
 #include "server/admin/command.h"
 #include "server/admin/data.h"
@@ -145,6 +146,9 @@ static struct err record(struct backup *b)
     b->file.path = b->path;
     struct err err = store_note(&b->data.store, LEDGER_BACKUP, bytes_of(subject, sizeof subject),
                                 b->facts.timeline, b->facts.made_at);
+    if (err.code == ERR_OK) {
+        err = chain_note(&b->data.store, b->facts.made_at);
+    }
     if (err.code == ERR_OK) {
         err = db_open(&copy, b->path, &options);
     }

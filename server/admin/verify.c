@@ -3,6 +3,7 @@
 
 #include "common/catalogue/text.h"
 #include "common/changelog/chain_heads.h"
+#include "common/changelog/chain_noted.h"
 #include "server/admin/command.h"
 #include "server/admin/data.h"
 #include "server/admin/options.h"
@@ -55,6 +56,35 @@ static void print_json(const struct digest *digest, bool good, const char *findi
     buf_put_text(out, "]}\n");
 }
 
+struct ledger_check {
+    struct buf *findings;
+    bool differs;
+};
+
+static void on_noted(void *context, const char *what, const char *where)
+{
+    struct ledger_check *c = context;
+    c->differs = true;
+    buf_printf(c->findings, "%s: %s\n", what, where);
+}
+
+/* Against what was noted beside the store. */
+static struct err check_ledger(struct data *d, struct buf *findings)
+{
+    struct ledger_check check = {.findings = findings};
+    struct buf text;
+    if (d->store.ledger == NULL) {
+        return err_ok();
+    }
+    buf_init(&text, LEDGER_BYTES_MAX);
+    struct err err = ledger_file_read(&d->ledger, &text);
+    if (err.code == ERR_OK) {
+        err = chain_check_noted(&d->store, buf_bytes(&text), on_noted, &check);
+    }
+    buf_release(&text);
+    return err.code == ERR_OK && check.differs ? err_make(ERR_CORRUPT, 0, "ledger") : err;
+}
+
 static int verify(struct data *d, bool json)
 {
     struct buf findings;
@@ -66,6 +96,8 @@ static int verify(struct data *d, bool json)
     arena_init(&arena, DIGEST_BYTES_MAX);
     struct photos_found photos;
     struct err found = store_verify(&d->store, &findings);
+    struct err noted = check_ledger(d, &findings);
+    found = found.code == ERR_OK ? noted : found;
     if (found.code == ERR_OK) {
         found = photos_check(d, false, &findings, &photos);
     }

@@ -1,9 +1,10 @@
 /* A change log that was changed, cut or made anew behind the server's back: devices hold heads of
- * it, and show them once a day. */
+ * it, and show them once a day; backups were made with others; the ledger knows where it ended. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/changelog/chain_noted.h"
 #include "common/changelog/work.h"
 #include "tests/support/world_test.h"
 
@@ -45,22 +46,47 @@ static void a_day_with_nothing_raises_no_alarm(void **state)
     verify_says(w, NULL);
 }
 
-/* The last entries go with everything that the file says of them: it fits itself again. */
-static void a_tail_cut_cleanly_is_known_to_devices(void **state)
+static void on_noted(void *context, const char *what, const char *where)
 {
-    struct world *w = *state;
-    uint8_t id[16];
-    everybody_holds(w, "Long known", id);
+    (void)where;
+    assert_non_null(strstr(what, "cut or replaced: the ledger"));
+    ++*(int *)context;
+}
+
+static int ledger_findings(struct world *w)
+{
+    int found = 0;
+    world_must(w, w->reader_db,
+               chain_check_noted(&w->reader, buf_bytes(&w->ledger_text), on_noted, &found));
+    return found;
+}
+
+static void keep_heads(struct world *w)
+{
     world_must(w, w->writer_db,
-               db_exec(w->writer_db, "CREATE TEMP TABLE kept AS SELECT no, head FROM scope"));
-    assert_true(set_city(&w->devices[ANN_PHONE], id, "Hidden"));
-    world_heal(w);
+               db_exec(w->writer_db, "CREATE TABLE temp.kept AS SELECT no, head FROM scope"));
+}
+
+/* The last entry goes with everything that the file says of it: it fits itself again. */
+static void cut_last_entry(struct world *w)
+{
     world_must(w, w->writer_db,
                db_exec(w->writer_db,
                        "DELETE FROM change_row WHERE no = (SELECT max(no) FROM change_log);"
                        "DELETE FROM change_log WHERE no = (SELECT max(no) FROM change_log);"
                        "UPDATE scope SET head = (SELECT head FROM kept WHERE kept.no = scope.no)"));
     world_restart_server(w);
+}
+
+static void a_tail_cut_cleanly_is_known_to_devices(void **state)
+{
+    struct world *w = *state;
+    uint8_t id[16];
+    everybody_holds(w, "Long known", id);
+    keep_heads(w);
+    assert_true(set_city(&w->devices[ANN_PHONE], id, "Hidden"));
+    world_heal(w);
+    cut_last_entry(w);
     verify_says(w, NULL);
     world_pass(w, DAY);
     device_sync(&w->devices[BOSS_LAPTOP]);
@@ -69,6 +95,45 @@ static void a_tail_cut_cleanly_is_known_to_devices(void **state)
     device_sync(&w->devices[BOSS_LAPTOP]); /* said once */
     assert_int_equal(alarms(w), 1);
     verify_says(w, "cut or replaced: device D");
+}
+
+/* No device has to come: the record of a backup that held the entry tells, and so does the ledger
+ * where that record is gone as well. */
+static void a_tail_cut_is_known_to_a_backup(void **state)
+{
+    struct world *w = *state;
+    uint8_t id[16];
+    everybody_holds(w, "Long known", id);
+    world_backup(w, "before");
+    keep_heads(w);
+    assert_true(set_city(&w->devices[ANN_PHONE], id, "Hidden"));
+    world_heal(w);
+    world_backup(w, "held");
+    verify_says(w, NULL);
+    assert_int_equal(ledger_findings(w), 0);
+    cut_last_entry(w);
+    verify_says(w, "cut or replaced: backup held holds another head: book:");
+    assert_int_equal(ledger_findings(w), 1);
+    world_must(w, w->writer_db, db_exec(w->writer_db, "DELETE FROM backup WHERE file = 'held'"));
+    verify_says(w, NULL);
+    assert_int_equal(ledger_findings(w), 1);
+}
+
+/* The whole file of an hour ago: all of it fits, and it has no record of the backup made since. */
+static void a_store_replaced_by_an_older_file_is_known(void **state)
+{
+    struct world *w = *state;
+    uint8_t id[16];
+    everybody_holds(w, "Long known", id);
+    world_backup(w, "first");
+    world_store_copy(w, "older");
+    assert_true(set_city(&w->devices[ANN_PHONE], id, "Hidden"));
+    world_heal(w);
+    world_backup(w, "second");
+    assert_int_equal(ledger_findings(w), 0);
+    world_store_serve(w, "older");
+    verify_says(w, NULL);
+    assert_int_equal(ledger_findings(w), 1);
 }
 
 /* All hashes made anew over a changed value: nothing in the file is wrong. */
@@ -104,6 +169,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WORLD_TEST(a_day_with_nothing_raises_no_alarm),
         WORLD_TEST(a_tail_cut_cleanly_is_known_to_devices),
+        WORLD_TEST(a_tail_cut_is_known_to_a_backup),
+        WORLD_TEST(a_store_replaced_by_an_older_file_is_known),
         WORLD_TEST(a_chain_made_anew_is_known_to_devices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

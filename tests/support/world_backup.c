@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/changelog/backup.h"
+#include "common/changelog/chain_noted.h"
 #include "common/changelog/timeline.h"
 
 #define LEDGER_MAX ((size_t)1 << 20)
@@ -63,6 +64,7 @@ void world_backup(struct world *w, const char *name)
     world_must(w, copy, db_end(copy, backup_seal(copy, &host, w->server.wall_ms)));
     db_close(copy);
     check(w, path, &facts);
+    world_must(w, w->writer_db, chain_note(&w->writer, w->server.wall_ms));
     copy = open_file(w, path, DB_READ);
     world_must(w, w->writer_db, db_begin(w->writer_db, DB_LOCK_WRITE));
     world_must(w, w->writer_db,
