@@ -1,6 +1,8 @@
 /* See timeline.h. */
 #include "common/changelog/timeline.h"
 
+#include "common/changelog/chain_noted.h"
+
 #define HUMAN_NUMBERS_SKIPPED "10000" /* C-000123 must not be two customers' */
 
 static void mac_of(const struct store *st, const struct timeline *t, uint8_t mac[LEDGER_MAC_SIZE])
@@ -57,21 +59,22 @@ static struct err store_timeline(struct store *st, const struct backup_facts *fa
     return db_step_done(&q, "timeline_begin");
 }
 
-/* What of the change log tells of it. */
+/* The company's chain tells of it, behind all that the backup held. */
 static struct err log_beginning(struct store *st, int64_t now_ms)
 {
     struct server_write *w = NULL;
     struct complaint why = {0};
-    struct err err = server_write_begin(st, NULL, "restore", now_ms, &w);
+    struct err err = server_write_begin(st, NULL, TIMELINE_INTENT, now_ms, &w);
     if (err.code != ERR_OK) {
         return err;
     }
     err = server_write_note(w);
-    if (err.code == ERR_OK) {
-        return server_write_end(w, &why);
+    if (err.code != ERR_OK) {
+        server_write_cancel(w);
+        return err;
     }
-    server_write_cancel(w);
-    return err;
+    err = server_write_end(w, &why);
+    return err.code == ERR_OK ? chain_note(st, now_ms) : err;
 }
 
 static struct err run_from(struct store *st, const char *sql, int64_t start)

@@ -13,6 +13,8 @@
 #include "common/changelog/backup.h"
 #include "common/changelog/gate.h"
 
+#define TIMELINE_INTENT "timeline" /* of the entry of the change log with which one begins */
+
 /* Begins timeline `counter` in a store that was just copied out of a backup. Inside a transaction;
  * the ledger must be in use. */
 MUST_USE struct err timeline_begin(struct store *st, uint32_t counter,

@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/changelog/chain_heads.h"
+#include "common/changelog/chain_noted.h"
+#include "common/changelog/history.h"
 #include "tests/support/world_test.h"
 
 static int64_t on_server(struct world *w, const char *sql, const uint8_t id[16])
@@ -26,6 +29,36 @@ static void recover(struct world *w)
 {
     world_heal(w);
     world_check(w);
+}
+
+static bool is_company_head(struct world *w, int64_t no)
+{
+    struct chain_claim *heads = NULL;
+    struct arena arena;
+    size_t count = 0;
+    bool found = false;
+    arena_init(&arena, 1u << 20);
+    world_must(w, w->reader_db, chain_heads(&w->reader, &arena, &heads, &count));
+    for (size_t i = 0; i < count; i++) {
+        found = found || (heads[i].scope.kind == SCOPE_COMPANY && heads[i].no == no);
+    }
+    arena_release(&arena);
+    return found;
+}
+
+static void on_noted(void *context, const char *what, const char *where)
+{
+    (void)what;
+    (void)where;
+    ++*(int *)context;
+}
+
+static int noted_findings(struct world *w)
+{
+    int found = 0;
+    world_must(w, w->reader_db,
+               chain_check_noted(&w->reader, buf_bytes(&w->ledger_text), on_noted, &found));
+    return found;
 }
 
 /* ---- marks ---- */
@@ -307,6 +340,42 @@ static void test_a_delete_comes_back_too(void **state)
     assert_server(w, customer, "city", "Suzhou");
 }
 
+/* The restore itself stands in the company's chain, behind what the backup held; the log goes on
+ * from there, and what it tells of a row knows nothing of the break. */
+static void test_a_timeline_is_an_entry_of_the_chain(void **state)
+{
+    struct world *w = *state;
+    struct world_device *ann = &w->devices[ANN_PHONE];
+    struct history history;
+    struct arena arena;
+    uint8_t customer[16];
+    device_customer(ann, "Shop", customer);
+    device_sync(ann);
+    world_backup(w, "b1");
+    int64_t last = on_server(w, "SELECT max(no) FROM change_log", NULL);
+    set_city(ann, customer, "lost");
+    device_sync(ann);
+    world_restore(w, "b1");
+    int64_t no = on_server(w,
+                           "SELECT no FROM change_log WHERE intent = 'timeline' AND device = 0"
+                           " AND person IS NULL AND received_at IN (SELECT began_at FROM timeline)",
+                           NULL);
+    assert_int_equal(no, last + 1);
+    assert_true(is_company_head(w, no));
+    recover(w); /* looks through the store, its chains too */
+    assert_int_equal(noted_findings(w), 0);
+    arena_init(&arena, 1u << 20);
+    world_must(w, w->reader_db,
+               history_read(&w->reader, catalogue_table(TABLE_customer), customer, INT64_MAX,
+                            &arena, &history));
+    assert_int_equal(history.first->act, HISTORY_MADE);
+    assert_true(history.first->no <= last);
+    assert_int_equal(history.first->next->act, HISTORY_CHANGED);
+    assert_true(history.first->next->no > no);
+    assert_null(history.first->next->next);
+    arena_release(&arena);
+}
+
 static void test_two_restores(void **state)
 {
     struct world *w = *state;
@@ -477,6 +546,7 @@ int main(void)
         WORLD_TEST(test_what_nobody_wrote_goes_to_quarantine),
         WORLD_TEST(test_a_lost_delete_is_undone_everywhere),
         WORLD_TEST(test_a_delete_comes_back_too),
+        WORLD_TEST(test_a_timeline_is_an_entry_of_the_chain),
         WORLD_TEST(test_two_restores),
         WORLD_TEST(test_revoked_stays_revoked),
         WORLD_TEST(test_used_stays_used),
