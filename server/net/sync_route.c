@@ -7,6 +7,7 @@
 #include "server/net/service.h"
 
 #include "common/base/base.h"
+#include "common/base/log.h"
 #include "common/sync/server_session.h"
 #include "server/net/auth.h"
 #include "server/net/limits.h"
@@ -151,6 +152,20 @@ static void count_judged(struct counters *c, const struct server_session *sessio
     }
 }
 
+/* The change log was cut or replaced: `legworkd verify` names the places. */
+static void tell_alarms(const struct sync_job *job)
+{
+    struct server_tally tally;
+    server_session_tally(job->session, &tally);
+    if (tally.alarms > 0) {
+        struct log_line line;
+        log_begin(&line, machine_wall_ms(), "chain_alarm");
+        log_int(&line, "device", job->device.number);
+        log_int(&line, "heads", (int64_t)tally.alarms);
+        log_end(&line, stderr);
+    }
+}
+
 static void on_judged(struct writer_job *write, struct err err)
 {
     struct sync_job *job = container_of(write, struct sync_job, write);
@@ -166,6 +181,7 @@ static void on_judged(struct writer_job *write, struct err err)
         size_t n = server_session_touched(job->session, &touched);
         live_touched(s->live, touched, n, job->device.number);
         count_judged(s->counters, job->session);
+        tell_alarms(job);
         job->read.run = on_answer;
         pool_put_ahead(s->pool, &job->read);
         return;

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""A byte of a replica's file flips: verify finds it, and mends the row without fetching the rest."""
+"""A byte of a replica's file flips: verify finds it, and mends the row without fetching the rest. And a
+server's file that was replaced by an older one, whole in itself, is known by what it lacks."""
 import pathlib
+import shutil
 import sqlite3
 import sys
 
@@ -36,6 +38,66 @@ def test_a_flipped_byte():
         equal(notes, ["bring 7 boxes of chalk number 0007"], "the server's value is back")
         equal(lin.json("verify")["repaired"], 0, "and nothing is left to mend")
         equal(firm.query("SELECT count(*) AS n FROM task"), [{"n": 21}], "the waiting task went up")
+
+
+def keep_store(firm, path):
+    """The stopped server's store as one file."""
+    with sqlite3.connect(firm.data / "store.db") as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    shutil.copy(firm.data / "store.db", path)
+
+
+def serve_from(firm, path):
+    for end in ("-wal", "-shm"):
+        (firm.data / f"store.db{end}").unlink(missing_ok=True)
+    shutil.copy(path, firm.data / "store.db")
+
+
+def test_an_older_store_in_place_of_the_newer():
+    with firm_with_reps(goods=False) as firm:
+        lin = firm.device("lin")
+        lin.sync()
+        firm.stop()
+        keep_store(firm, firm.dir / "older.db")
+        firm.start()
+        lin.new("task", title="since then", state="open")
+        lin.sync()
+        firm.admin("backup", firm.dir / "backup.db")
+        firm.admin("verify")
+        firm.stop()
+        keep_store(firm, firm.dir / "newer.db")
+        serve_from(firm, firm.dir / "older.db")
+        result = firm.admin("verify", expect=1)
+        check("cut or replaced: the ledger knows another entry" in result.err, f"the older file is known\n{result}")
+        check("the ledger knows" in firm.admin("verify", "--json", expect=1).json()["findings"], "in JSON as well")
+        # The last entry cut from the newer one, with all that its tables say of it.
+        serve_from(firm, firm.dir / "newer.db")
+        firm.admin("verify")
+        with sqlite3.connect(firm.data / "store.db") as db:
+            db.execute("ATTACH ? AS older", (str(firm.dir / "older.db"),))
+            for table in ("change_row", "change_log"):
+                db.execute(f"DELETE FROM {table} WHERE no > (SELECT max(no) FROM older.change_log)")
+            db.execute("UPDATE scope SET head = (SELECT o.head FROM older.scope o WHERE o.no = scope.no)")
+        result = firm.admin("verify", expect=1)
+        check("cut or replaced: backup " in result.err and "backup.db holds another head: " in result.err,
+              f"the backup that knew it is named\n{result}")
+
+
+def test_a_head_that_nobody_knows():
+    """A device shows what it was told of the change log; what the log doesn't know is said at once."""
+    with firm_with_reps(goods=False) as firm:
+        lin = firm.device("lin")
+        lin.sync()
+        with sqlite3.connect(lin.replica) as db:
+            changed = db.execute("UPDATE cursor SET head = zeroblob(16) WHERE head IS NOT NULL").rowcount
+            db.execute("UPDATE device_state SET heads_at = 0")
+        check(changed > 0, "the device holds heads")
+        lin.sync()
+        lin.sync()
+        lines = [line for line in firm.log.read_text().splitlines() if "event=chain_alarm" in line]
+        equal(len(lines), 1, "said once, though it syncs on")
+        check(f"heads={changed}" in lines[0] and "device=" in lines[0], lines[0])
+        check("cut or replaced: device D" in firm.admin("verify", expect=1).err, "and by verify")
 
 
 main(globals())
