@@ -147,13 +147,17 @@ class Device:
 class Firm:
     """A store and, once started, its server."""
 
-    def __init__(self, company="Harbour Foods", currency="CNY", timezone="Asia/Shanghai"):
+    def __init__(self, company="Harbour Foods", currency="CNY", timezone="Asia/Shanghai",
+                 host="127.0.0.1", prefix=(), port=None):
+        """`host`, `prefix`, `port`: where the server listens, and how it is run there (netns.py)."""
         for program in (LEGWORK, LEGWORKD):
             check(program.exists(), f"{program} isn't built; set LEGWORK_BUILD")
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="legwork-"))
         self.data = self.dir / "server"
         self.log = self.dir / "server.log"
-        self.port = free_port()
+        self.host = host
+        self.prefix = prefix
+        self.port = port or free_port()
         self.metrics_port = None
         self.process = None
         self.options = [] # more words for `serve`
@@ -161,7 +165,7 @@ class Firm:
         password.write_text(PASSWORD + "\n")
         try:
             self.admin("init", "--company", company, "--currency", currency, "--timezone", timezone,
-                       "--host", "127.0.0.1", "--admin", "root", "--password-file", password)
+                       "--host", host, "--admin", "root", "--password-file", password)
         except BaseException:
             shutil.rmtree(self.dir, ignore_errors=True)
             raise
@@ -201,7 +205,7 @@ class Firm:
     def here(self, code):
         """Another firm's invitation, pointing at this server."""
         head, address, ca, secret = code.split(",")
-        return ",".join((head, f"127.0.0.1:{self.port}", ca, secret))
+        return ",".join((head, f"{self.host}:{self.port}", ca, secret))
 
     def device(self, login, name=None):
         device = Device(self, name or login)
@@ -215,9 +219,10 @@ class Firm:
         begin = self.log.stat().st_size if self.log.exists() else 0
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [LEGWORKD, "--data", self.data, "serve", "--listen", f"127.0.0.1:{self.port}",
-                 "--metrics", "127.0.0.1:0", *self.options], env=environment(), stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log if stderr is None else stderr)
+                [*self.prefix, LEGWORKD, "--data", self.data, "serve", "--listen",
+                 f"{self.host}:{self.port}", "--metrics", "127.0.0.1:0", *self.options],
+                env=environment(), stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log if stderr is None else stderr)
         end = time.monotonic() + 30
         while time.monotonic() < end:
             said = self.log.read_bytes()[begin:].decode(errors="replace")

@@ -25,9 +25,9 @@ def add_goods(firm):
         ["SALT", "Standard", 0, "2.20"]), "--map", "sku=product_id:sku,list=price_list_id:name")
 
 
-def firm_with_reps(goods=True):
+def firm_with_reps(goods=True, **where):
     """Manager mei over the reps lin and sam, each with two customers; the server runs."""
-    firm = Firm()
+    firm = Firm(**where)
     try:
         firm.user("mei", "manager", name="Chen Mei", team="Shanghai")
         firm.user("lin", "rep", name="林晓", manager="mei", team="Shanghai")

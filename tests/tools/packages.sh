@@ -9,7 +9,8 @@ packages_build="build-essential cmake ninja-build pkg-config libuv1-dev libmbedt
     libpng-dev libwebp-dev"
 packages_run="curl ca-certificates tzdata"
 packages_test="clang-14 libclang-rt-14-dev clang-tidy-14 clang-format-14 libcmocka-dev python3 git
-    ca-certificates curl tzdata sqlite3 zstd openssl nghttp2-client faketime nodejs"
+    ca-certificates curl tzdata sqlite3 zstd openssl nghttp2-client faketime nodejs
+    iproute2 nftables"
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
