@@ -35,9 +35,8 @@ put_said(struct buf *out, const char *english, const char *chinese, ...)
     char text[SAID_BYTES];
     va_list args;
     va_start(args, chinese);
-    const char *format = say_in_chinese() ? chinese : english;
     /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is */
-    (void)vsnprintf(text, sizeof text, format, args);
+    (void)vsnprintf(text, sizeof text, say_in_chinese() ? chinese : english, args);
     va_end(args);
     buf_put_text(out, text);
 }

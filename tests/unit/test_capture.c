@@ -233,8 +233,8 @@ static void foreign_triggers_are_taken_out(void **state)
         "CREATE TRIGGER \"a\"\"b\" AFTER INSERT ON memo BEGIN DELETE FROM outbox; END",
         "CREATE VIEW v AS SELECT 1",
         "DROP TRIGGER lw_insert_memo",
-        "DROP TRIGGER lw_insert_memo; CREATE TRIGGER lw_insert_memo AFTER INSERT ON memo BEGIN"
-        " SELECT 1; END",
+        ("DROP TRIGGER lw_insert_memo; CREATE TRIGGER lw_insert_memo AFTER INSERT ON memo BEGIN"
+         " SELECT 1; END"),
         "DROP TABLE memo; CREATE VIEW memo AS SELECT 1 AS id",
     };
     (void)state;
