@@ -108,7 +108,9 @@ static void say_answer(struct fixture *f, enum answer_status status)
 static void say_kind(struct fixture *f, enum message_kind kind)
 {
     struct message m = {.kind = kind};
-    m.scope = mine;
+    if (kind != MESSAGE_END) {
+        m.scope = mine;
+    }
     say(f, &m);
 }
 
