@@ -86,6 +86,9 @@ enum exit_code report_error(const struct app *app, struct err err)
         if (err.code == ERR_CORRUPT || err.code == ERR_IO || err.code == ERR_INTERNAL) {
             fprintf(stderr, "%s\n", detail);
         }
+        if (err.code == ERR_CORRUPT) {
+            warn(app, PHRASE_REBUILD_HINT, NULL);
+        }
     }
     return err.code == ERR_NETWORK ? EXIT_OFFLINE : EXIT_REFUSED;
 }

@@ -1,5 +1,6 @@
 /* legwork verify: is the replica's file whole, and does it hold what the server says it holds? The
  * second needs the server; without it the first is still told, and that the second wasn't. */
+#include "client/cmd/verify_rebuild.h"
 #include "client/cmd/sync.h"
 
 #define REPORT_BYTES_MAX ((size_t)256 * 1024)
@@ -12,6 +13,7 @@ static bool check_file(struct app *app, enum exit_code *code)
     *code = EXIT_DONE;
     if (err.code == ERR_CORRUPT) {
         warn(app, PHRASE_VERIFY_DAMAGED, buf_text(&report), NULL);
+        warn(app, PHRASE_REBUILD_HINT, NULL);
         *code = EXIT_REFUSED;
     } else if (err.code != ERR_OK) {
         *code = report_error(app, err);
@@ -64,6 +66,9 @@ enum exit_code command_verify(struct app *app)
     enum exit_code code;
     struct sync_progress progress;
     struct sync_loop *loop;
+    if (arguments_option(&app->arguments, "--rebuild") != NULL) {
+        return verify_rebuild(app);
+    }
     if (!app_open(app, &code)) {
         return code;
     }
