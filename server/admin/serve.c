@@ -21,6 +21,7 @@
 #include "server/net/service.h"
 #include "server/net/tls.h"
 #include "server/store/machine.h"
+#include "server/store/start_check.h"
 
 #define LOCK_FILE           "serve.lock"
 #define HOST_MAX            64
@@ -190,6 +191,28 @@ static void on_replaced(void *context)
     }
 }
 
+/* A damaged store is left as it is: what is written to it now would be lost with it. */
+static bool store_is_sound(const char *path)
+{
+    struct db *db = NULL;
+    struct db_options options = {.mode = DB_WRITE, .busy_timeout_ms = 10000};
+    struct err err = db_open(&db, path, &options);
+    if (err.code == ERR_OK) {
+        err = start_check(db);
+    }
+    db_close(db);
+    if (err.code == ERR_CORRUPT) {
+        complain("%s is damaged; not starting. Nothing was changed or deleted. Keep the file, and "
+                 "restore the"
+                 " last backup: legworkd restore FILE",
+                 "%s 已损坏，未启动服务，未更改或删除任何数据。请保留该文件，并恢复最近的备份："
+                 "legworkd restore FILE",
+                 path);
+        return false;
+    }
+    return err.code == ERR_OK || refuse_err(err, NULL, path, NULL) == EXIT_DONE;
+}
+
 static bool open_service(struct server *s, int64_t photo_quota_mib)
 {
     char store[DATA_PATH_MAX], ca[DATA_PATH_MAX], ledger[DATA_PATH_MAX], blobs[DATA_PATH_MAX];
@@ -201,6 +224,9 @@ static bool open_service(struct server *s, int64_t photo_quota_mib)
     if (stat(store, &there) != 0) {
         complain("%s: no store here; 'legworkd init' makes one",
                  "%s：这里没有数据库，请先运行 legworkd init", data_dir());
+        return false;
+    }
+    if (!store_is_sound(store)) {
         return false;
     }
     struct err err = ledger_file_open(&s->ledger, ledger, true);

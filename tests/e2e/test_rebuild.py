@@ -126,4 +126,16 @@ def test_the_header():
         equal(len(titles(firm)), 5, "the work is on the server")
 
 
+def test_a_damaged_store_is_not_served():
+    with firm_with_reps() as firm:
+        firm.stop()
+        store = firm.data / "store.db"
+        size, pages = pages_of(store)
+        spoil(store, size, [pages["change_log"][0]])
+        before = store.read_bytes()
+        refused = firm.admin("serve", "--listen", f"127.0.0.1:{firm.port}", "--metrics", "none", expect=1)
+        check("legworkd restore" in refused.err, "it says what to do")
+        equal(store.read_bytes(), before, "and leaves the file as it is")
+
+
 main(globals())
