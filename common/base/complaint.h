@@ -35,6 +35,7 @@
     X(no_price, "no price is valid for it", "没有有效价格")                                        \
     X(total_wrong, "amounts don't add up", "金额不符")                                             \
     X(state, "this step isn't possible in its state", "当前状态不能这样做")                        \
+    X(erased, "the data of this person was erased", "此人的数据已被抹除")                          \
     X(has_children, "other records hang on it", "还有其他记录属于它")                              \
     X(no_memory, "out of memory, try again", "内存不足，请重试")
 

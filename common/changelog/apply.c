@@ -4,6 +4,7 @@
 
 #include "common/changelog/capture.h"
 #include "common/changelog/counted.h"
+#include "common/changelog/forget.h"
 #include "common/changelog/outbox.h"
 
 #define APPLY_ARENA_MAX (4 * TX_BYTES_MAX)
@@ -128,6 +129,9 @@ static struct err apply_each(struct apply *a, const struct table *t, const struc
         }
         if (err.code == ERR_OK && !laid) {
             err = apply_one(a, t, rows, row, many->scope);
+        }
+        if (err.code == ERR_OK && forget_is_due(t, rows, row)) {
+            err = forget_row(a->r->db, t, row->id);
         }
     }
     a->rows += (int64_t)rows->count;

@@ -2,9 +2,11 @@
 #include "common/changelog/judge.h"
 
 #include "common/changelog/effective.h"
+#include "common/changelog/erase.h"
 #include "common/changelog/proposal.h"
 #include "common/changelog/reoffer.h"
 #include "common/changelog/rules.h"
+#include "common/changelog/shred.h"
 #include "common/changelog/verdicts.h"
 #include "protocol/codec.h"
 
@@ -135,7 +137,7 @@ struct err judge_rests(struct judge *j, const struct push *push, enum outcome *o
 /* Of what lies outside, there is one answer. */
 static void keep_outside(struct trial *t)
 {
-    if (t->outside && strcmp(t->why.code, "proposal") != 0) {
+    if (t->outside && !t->erased && strcmp(t->why.code, "proposal") != 0) {
         complaint_fill(&t->why, "not_found", NULL, NULL, NULL);
     }
 }
@@ -179,7 +181,10 @@ static struct err log_trial(struct trial *t, const struct push *push, enum outco
     int64_t no = 0;
     bool stands = outcome == OUTCOME_ACCEPTED || outcome == OUTCOME_MERGED;
     struct err err = work_log(&t->work, &entry, stands, &no);
-    return err.code == ERR_OK && !stands ? work_log_refused(&t->work, no, t->tx) : err;
+    if (err.code == ERR_OK && !stands) {
+        err = work_log_refused(&t->work, no, t->tx);
+    }
+    return err.code == ERR_OK && t->erased ? shred_entry(t->work.st, no) : err;
 }
 
 struct err judge_conclude(struct judge *j, struct trial *t, const struct push *push,
@@ -228,11 +233,17 @@ struct err judge_run(struct judge *j, const struct push *push, const struct tran
     t.work.received_ms = proven ? push->proof.received_ms : j->received_ms;
     t.work.has_person = true;
     memcpy(t.work.person, j->permit->person, sizeof t.work.person);
-    struct err err = judge_rests(j, push, outcome, &t.why);
+    struct err err = erase_forbids(j->st, tx, &t.erased);
+    if (err.code == ERR_OK && t.erased) {
+        complaint_fill(&t.why, "erased", NULL, NULL, NULL);
+        *outcome = OUTCOME_REFUSED;
+    } else if (err.code == ERR_OK) {
+        err = judge_rests(j, push, outcome, &t.why);
+    }
     if (err.code == ERR_OK && *outcome == OUTCOME_ACCEPTED) {
         err = try_changes(&t, outcome);
     }
-    if (err.code == ERR_OK && *outcome == OUTCOME_REFUSED) {
+    if (err.code == ERR_OK && *outcome == OUTCOME_REFUSED && !t.erased) {
         bool made = false;
         err = proposal_offer(j, &t, &fixed, arena, &made);
     }

@@ -61,6 +61,7 @@ struct trial {
     size_t loser_room;
     struct loser *losers;
     const uint8_t *about; /* id of the change at hand */
+    bool erased;          /* it is about somebody whose data is erased: nothing of it is kept */
     bool outside;         /* it is about a row that the person doesn't see any more */
 };
 

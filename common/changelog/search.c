@@ -213,6 +213,45 @@ struct err search_refresh(struct db *db, int rows_max, bool *left)
     return db_end(db, err);
 }
 
+static struct err has_doc(struct db *db, uint16_t table, const uint8_t id[16], bool *has)
+{
+    struct stmt st;
+    int64_t made = 0; /* by the first `find` */
+    *has = false;
+    struct err err =
+        db_one_int(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'search_doc'", &made);
+    if (err.code != ERR_OK || made == 0) {
+        return err;
+    }
+    err = db_use(db, "SELECT 1 FROM search_doc WHERE tbl = ?1 AND row = ?2", &st);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&st, 1, table);
+    bind_id(&st, 2, id);
+    *has = db_step_row(&st);
+    err = stmt_err(&st, "has_doc");
+    stmt_reset(&st);
+    return err;
+}
+
+/* FTS5 only notes that a word has gone and keeps it until segments are merged. */
+struct err search_forget(struct db *db, uint16_t table, const uint8_t id[16])
+{
+    bool has = false;
+    struct err err = has_doc(db, table, id, &has);
+    if (err.code != ERR_OK || !has) {
+        return err;
+    }
+    struct buf words;
+    buf_init(&words, WORDS_BYTES_MAX);
+    err = refresh_row(db, table, id, &words);
+    buf_release(&words);
+    return err.code == ERR_OK
+               ? db_exec(db, "INSERT INTO search_index (search_index) VALUES ('optimize')")
+               : err;
+}
+
 /* ---- query ---- */
 
 /* How well a row's words begin like the query's: 0 best. */

@@ -22,6 +22,10 @@ MUST_USE struct err search_setup(struct db *db);
  * wait. Cheap when nothing changed. */
 MUST_USE struct err search_refresh(struct db *db, int rows_max, bool *left);
 
+/* The row's words as they were go from the index and its file. Inside a transaction; takes as long
+ * as writing the whole index anew. */
+MUST_USE struct err search_forget(struct db *db, uint16_t table, const uint8_t id[16]);
+
 struct search_hit {
     uint16_t table;
     uint8_t id[16];

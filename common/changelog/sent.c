@@ -115,6 +115,9 @@ struct err sent_transaction(struct db *db, int64_t tx, struct arena *arena, stru
     if (body.at == NULL) {
         return err_make(ERR_NOMEM, 0, "sent_transaction");
     }
+    if (body.size == 0) {
+        return err_make(ERR_NOT_FOUND, 0, "sent_transaction");
+    }
     return transaction_decode(body, arena, out) == WIRE_OK
                ? err_ok()
                : err_make(ERR_CORRUPT, 0, "sent_transaction");

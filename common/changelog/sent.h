@@ -23,7 +23,8 @@ MUST_USE struct err sent_load_offered(struct replica *r, uint32_t epoch, int64_t
                                       size_t tx_max, size_t bytes_max, struct arena *arena,
                                       struct batch *out);
 MUST_USE struct err sent_waiting(struct replica *r, int64_t after, int64_t *count);
-/* The content of one, decoded into `arena`. ERR_NOT_FOUND: covered and gone, or never frozen. */
+/* The content of one, decoded into `arena`. ERR_NOT_FOUND: covered and gone, never frozen,
+ * or erased. */
 MUST_USE struct err sent_transaction(struct db *db, int64_t tx, struct arena *arena,
                                      struct transaction *out);
 

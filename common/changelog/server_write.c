@@ -20,6 +20,7 @@ struct server_write {
     int64_t entry;   /* change_log.no, 0: nothing written yet */
     int64_t index;   /* rows logged so far */
     bool is_history; /* what an import brings was agreed elsewhere: prices and totals stand */
+    bool buries;     /* empties rows, deleted ones too */
     size_t order_count;
     size_t order_room;
     uint8_t (*orders)[16]; /* touched, for the rules at the end */
@@ -42,6 +43,7 @@ struct err server_write_begin(struct store *st, const uint8_t person[16], const 
         memcpy(w->person, person, sizeof w->person);
     }
     (void)snprintf(w->intent, sizeof w->intent, "%s", intent);
+    w->buries = strcmp(intent, SERVER_WRITE_ERASE) == 0;
     w->is_history = strncmp(intent, "import", 6) == 0;
     arena_init(&w->arena, PUT_ARENA_BYTES_MAX);
     *out = w;
@@ -226,7 +228,8 @@ static struct err put_row(struct server_write *w, struct work *work, const struc
                           const uint8_t id[16], const struct cell *cells, size_t count,
                           int64_t base, struct work_row **row, struct complaint *why)
 {
-    struct err err = find_at_base(work, t, id, base, row, why);
+    struct err err =
+        w->buries ? work_find(work, t, id, row) : find_at_base(work, t, id, base, row, why);
     if (err.code == ERR_OK && *row == NULL) {
         err = work_new(work, t, id, row);
     }

@@ -100,7 +100,7 @@ static struct err content_seal(struct store *st, int64_t no, uint8_t out[CHAIN_H
     return err;
 }
 
-static struct err shred_body(struct store *st, int64_t no)
+struct err shred_entry(struct store *st, int64_t no)
 {
     uint8_t seal[CHAIN_HASH_SIZE];
     bool sealed = false;
@@ -119,7 +119,7 @@ static struct err shred_body(struct store *st, int64_t no)
     if (sealed) {
         bind_blob(&q, 2, bytes_of(seal, sizeof seal));
     }
-    return db_step_done(&q, "shred_body");
+    return db_step_done(&q, "shred_entry");
 }
 
 /* A device that still waits for it is told again, from the rows as they stand. */
@@ -146,7 +146,7 @@ struct err shred_row(struct store *st, const struct table *t, const uint8_t id[1
     *entries = 0;
     for (const struct history_item *item = h.first; item != NULL && err.code == ERR_OK;
          item = item->next) {
-        err = shred_body(st, item->no);
+        err = shred_entry(st, item->no);
         if (err.code == ERR_OK) {
             err = shred_verdict(st, item->no);
         }

@@ -12,4 +12,7 @@
 MUST_USE struct err shred_row(struct store *st, const struct table *t, const uint8_t id[16],
                               struct arena *arena, size_t *entries);
 
+/* What was sent as one entry. Inside the caller's transaction. */
+MUST_USE struct err shred_entry(struct store *st, int64_t no);
+
 #endif

@@ -51,6 +51,8 @@ MUST_USE struct err store_scope(struct store *st, const struct scope_id *id, boo
  * judged at once; all of one server_write are one change-log transaction. Inside db_begin/db_end
  * of the caller. */
 struct server_write;
+/* The intent of writes that empty rows: also of those that were deleted. */
+#define SERVER_WRITE_ERASE "erase"
 MUST_USE struct err server_write_begin(struct store *st, const uint8_t person[16] /* or NULL */,
                                        const char *intent, int64_t at_ms,
                                        struct server_write **out);

@@ -24,7 +24,7 @@
     X(TIMELINE, "timeline", 16) /* id; number: its counter */                                      \
     X(REVOKED, "revoked", 16)   /* device; number: its own */                                      \
     X(USED, "used", 32)         /* hash of an invitation's secret; number: of the device */        \
-    X(ERASED, "erased", 16)     /* person */                                                       \
+    X(ERASED, "erased", 16)     /* row; number: its table */                                       \
     X(DISABLED, "disabled", 16) /* person */                                                       \
     X(ENABLED, "enabled", 16)   /* person */                                                       \
     X(BACKUP, "backup", 48)     /* seal, SHA-256 of the file; number: its timeline */              \

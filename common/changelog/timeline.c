@@ -2,6 +2,7 @@
 #include "common/changelog/timeline.h"
 
 #include "common/changelog/chain_noted.h"
+#include "common/changelog/erase.h"
 
 #define HUMAN_NUMBERS_SKIPPED "10000" /* C-000123 must not be two customers' */
 
@@ -201,6 +202,20 @@ static struct err apply_active(struct store *st, const struct ledger_entry *entr
     return err;
 }
 
+/* Finished by the job that it begins; a line without a table is of a person. */
+static struct err apply_erased(struct store *st, const struct ledger_entry *entry, int64_t now_ms)
+{
+    int64_t job = 0;
+    bool known = false; /* the backup was made later, and has the job */
+    int64_t number = entry->number == 0 ? TABLE_person : entry->number;
+    const struct table *t = number > UINT16_MAX ? NULL : catalogue_table((uint16_t)number);
+    if (t == NULL || !erase_is_of(t)) {
+        return err_ok(); /* of a newer program */
+    }
+    struct err err = erase_is_begun(st, t->number, entry->subject, &known);
+    return err.code == ERR_OK && !known ? erase_begin(st, t, entry->subject, now_ms, &job) : err;
+}
+
 struct err timeline_apply(struct store *st, const struct ledger_entry *entry, int64_t now_ms)
 {
     const struct store_ledger *ledger = st->ledger;
@@ -221,7 +236,9 @@ struct err timeline_apply(struct store *st, const struct ledger_entry *entry, in
     case LEDGER_TIMELINE:
     case LEDGER_BACKUP:
     case LEDGER_CHAIN:
+        break;
     case LEDGER_ERASED:
+        err = apply_erased(st, entry, now_ms);
         break;
     }
     st->ledger = ledger;

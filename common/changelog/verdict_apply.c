@@ -4,6 +4,7 @@
 #include "common/changelog/verdict_apply.h"
 
 #include "common/changelog/counted.h"
+#include "common/changelog/forget.h"
 #include "common/changelog/freeze.h"
 #include "common/changelog/outbox.h"
 #include "common/changelog/recovery.h"
@@ -500,6 +501,9 @@ static struct err judge(struct judging *j, struct verdict_tally *tally)
     }
     if (err.code == ERR_OK && kind != NULL && !planted(REFUSED_UNSHOWN)) {
         err = put_inbox(j, kind);
+    }
+    if (err.code == ERR_OK && state == SENT_REFUSED && strcmp(j->verdict->code, "erased") == 0) {
+        err = forget_sent(j->a->r->db, j->tx);
     }
     return err.code == ERR_OK ? store_state(j, state) : err;
 }

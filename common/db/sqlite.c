@@ -137,6 +137,7 @@ static int configure(struct db *db, const struct db_options *o)
         "PRAGMA cell_size_check = ON",
         "PRAGMA foreign_keys = OFF",
         "PRAGMA recursive_triggers = ON",
+        "PRAGMA secure_delete = ON", /* what is erased is overwritten (forget.h, erase.h) */
         /* A trigger that may abort makes SQLite keep each page it touches in a statement journal;
          * in a file that costs more than the write itself. */
         "PRAGMA temp_store = MEMORY",

@@ -63,6 +63,9 @@ static const struct command commands[] = {
     {"book give", cmd_book_give, "LOGIN --to LOGIN [--book NAME] [--dry-run] [--json]",
      "hand over whole books: all that a person holds, or one of them",
      "整本移交客户簿：某人持有的全部或其中一本"},
+    {"erase", cmd_erase, "person|contact|customer ID --dry-run|--yes [--json] | --resume [--json]",
+     "erase somebody's data for good: rows, change log, pictures, and on every device",
+     "永久抹除某人的数据：记录、变更日志、图片以及各设备上的副本"},
     {"query", cmd_query,
      "'SELECT …' | --report team_day [--from DAY] [--to DAY] [--user LOGIN]\n"
      "        [--team NAME] [--format table|json|csv]",

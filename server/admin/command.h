@@ -25,6 +25,7 @@ int cmd_import_undo(int argc, char **argv);
 int cmd_move(int argc, char **argv);
 int cmd_book_list(int argc, char **argv);
 int cmd_book_give(int argc, char **argv);
+int cmd_erase(int argc, char **argv);
 int cmd_query(int argc, char **argv);
 int cmd_history(int argc, char **argv);
 int cmd_backup(int argc, char **argv);

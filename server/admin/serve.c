@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "server/admin/command.h"
 #include "server/admin/data.h"
+#include "server/admin/erase.h"
 #include "server/admin/move.h"
 #include "server/admin/options.h"
 #include "server/admin/photos.h"
@@ -122,8 +123,8 @@ static void sweep_photos(struct data *d)
     }
 }
 
-/* Moves that a process left unfinished go on before the first device is heard. */
-static bool resume_moves(void)
+/* Moves and erasures that a process left unfinished go on before the first device is heard. */
+static bool resume_jobs(void)
 {
     struct data d;
     struct move_job last = {.no = 0};
@@ -135,9 +136,14 @@ static bool resume_moves(void)
     if (err.code != ERR_OK) {
         (void)refuse_err(err, NULL, "move", db_message(d.db));
     }
+    struct erase_job erased = {.no = 0};
+    struct err erasing = erase_jobs_resume(&d, &erased, &count);
+    if (erasing.code != ERR_OK) {
+        (void)refuse_err(erasing, NULL, "erase", db_message(d.db));
+    }
     sweep_photos(&d);
     data_close(&d);
-    return err.code == ERR_OK;
+    return err.code == ERR_OK && erasing.code == ERR_OK;
 }
 
 /* Devices refuse an expired certificate: whoever reads the server's output has a month. */
@@ -343,7 +349,7 @@ static int serve(const struct endpoint *listen, const struct endpoint *metrics,
     }
     s->lock_fd = -1;
     s->ledger.fd = -1;
-    bool good = lock_data(s) && open_tls(s) && open_service(s, photo_quota_mib) && resume_moves() &&
+    bool good = lock_data(s) && open_tls(s) && open_service(s, photo_quota_mib) && resume_jobs() &&
                 open_net(s, listen) && open_metrics(s, metrics);
     if (good) {
         (void)fflush(stdout);
