@@ -119,4 +119,42 @@ def test_killed_half_way_it_goes_on():
         equal(holds(lin.replica.parent, "VANISH-", NAME), [], "on the device as well")
 
 
+def test_a_restore_erases_again():
+    with firm_with_reps() as firm:
+        lin = firm.device("lin")
+        with_contact(lin)
+        firm.admin("backup", firm.dir / "before.db")
+        firm.admin("erase", "contact", NAME, "--yes")
+        firm.stop()
+        firm.admin("restore", firm.dir / "before.db")
+        firm.start()
+        equal(firm.query("SELECT name FROM contact")[0]["name"], "erased", "erased again")
+        equal(holds(firm.data / "store.db", NAME) + [t for t in (NAME, PHONE, MAIL) if t.encode()
+              in (firm.data / "store.db").read_bytes()], [], "not a byte in the store")
+        lin.sync(expect=None)
+        lin.sync()
+        equal(firm.query("SELECT name FROM contact")[0]["name"], "erased", "no device brings it back")
+        equal(holds(lin.replica.parent, NAME, PHONE, MAIL), [], "nor keeps it")
+        firm.healthy()
+
+
+def test_an_employee_and_their_places():
+    with firm_with_reps() as firm:
+        sam, lin = firm.device("sam"), firm.device("lin")
+        sam.sync(), lin.sync()
+        sam.run("visit", "log", "S1", "--outcome", "closed", "--at", "31.234567,121.456789,10")
+        sam.sync()
+        check(holds(firm.data, "Sam Porter"), "known")
+        told = firm.admin("erase", "person", "sam", "--dry-run", "--json").json()["tables"]
+        equal((told["person"], told["visit"], told["book"], told["device"]), (1, 1, 1, 1), "what would go")
+        firm.admin("erase", "person", "sam", "--yes")
+        equal(holds(firm.data, "Sam Porter"), [], "the name is nowhere")
+        visit = firm.query("SELECT lat, lng, acc_m, outcome FROM visit")[0]
+        equal(visit, {"lat": None, "lng": None, "acc_m": None, "outcome": "closed"}, "the visit stays")
+        sam.run("sync", expect=1)
+        lin.sync()
+        equal(holds(lin.replica.parent, "Sam Porter"), [], "nor with a colleague")
+        firm.healthy()
+
+
 main(globals())
