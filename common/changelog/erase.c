@@ -243,6 +243,7 @@ static struct value blank_value(struct item *item, enum blank blank)
 static size_t blank_cells(struct item *item, struct cell cells[COLUMNS_MAX])
 {
     size_t count = 0;
+    assert(item->table != NULL);
     for (size_t i = 0; i < count_of(blanks); i++) {
         if (blanks[i].table == item->table->number) {
             cells[count++] = (struct cell){.column = blanks[i].column,
