@@ -4,12 +4,13 @@ stays whole, and what was saved still gets to the server."""
 import os
 import resource
 import shutil
+import sqlite3
 import pathlib
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from legwork import check, equal, main, run
+from legwork import Device, check, equal, main, run
 from sample import firm_with_reps
 
 
@@ -196,6 +197,47 @@ def test_a_folder_that_goes():
         lin.sync()
         equal(firm.query("SELECT title FROM task"), [{"title": "before"}], "what was saved is on the server")
         lin.run("verify")
+
+
+def copy_with_log(firm, device):
+    """The home as a crash leaves it: the last work stands in the file's log alone."""
+    reader = sqlite3.connect(device.replica) # keeps the commands from folding the log in
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM task").fetchall()
+    for n in range(5):
+        device.new("task", title=f"{device.name} {n}", state="open")
+    copy = Device(firm, f"{device.name}, copied")
+    shutil.copytree(device.home, copy.home)
+    reader.close()
+    return copy
+
+
+def test_files_beside_the_replica():
+    """Its index of the log is removed, the log itself, or another replica's log stands in its place: what
+    can be there is there, the rest comes from the server, and nobody's work becomes somebody else's."""
+    with firm_with_reps(goods=False) as firm:
+        lin, sam = firm.device("lin"), firm.device("sam")
+        for device in (lin, sam):
+            device.sync()
+        ours, theirs = copy_with_log(firm, lin), copy_with_log(firm, sam)
+        for case, wanted in (("no index", 5), ("no log", 0), ("another's log", None)):
+            device = Device(firm, case)
+            shutil.copytree(ours.home, device.home)
+            (device.home / "replica.db-shm").unlink()
+            if case == "no log":
+                (device.home / "replica.db-wal").unlink()
+            elif case == "another's log":
+                shutil.copy(theirs.home / "replica.db-wal", device.home)
+            if wanted is not None:
+                equal(len(device.json("list", "task")), wanted, f"tasks with {case}")
+            for _ in range(2):
+                device.sync()
+            device.healthy()
+            device.run("verify")
+        sam.sync()
+        rows = firm.query("SELECT p.login, t.title FROM task t JOIN person p ON p.id = t.person_id")
+        equal({(r["login"], r["title"].split()[0]) for r in rows}, {("lin", "lin"), ("sam", "sam")}, "whose they are")
+        equal(len(rows), 10, "each once")
 
 
 main(globals())

@@ -406,8 +406,8 @@ static void a_stale_answer_changes_nothing(void **state)
     assert_string_equal(device_text(&f->d, "SELECT title || _seq FROM memo"), "new9");
 }
 
-/* Few bytes that unpack to more than a message may have: the session ends there, without waiting for
- * the 32 MiB that it announces, and nothing of it is stored. */
+/* Few bytes that unpack to more than a message may have: the session ends there, without waiting
+ * for the 32 MiB that it announces, and nothing of it is stored. */
 static void a_bomb_ends_the_session(void **state)
 {
     static const uint8_t head[] = {0x82, MESSAGE_ROWS, 0x5a, 0x02, 0x00, 0x00, 0x00};
