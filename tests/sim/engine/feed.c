@@ -65,6 +65,7 @@ void feed_pushes(struct sim *s, struct sim_conn *c)
             for (size_t i = 0; i < hello.cursor_count; i++) {
                 dones[i] = hello.cursors[i];
             }
+            memcpy(c->token, hello.token, sizeof c->token);
             c->mask = hello.mask;
             c->cursors = dones;
             c->cursor_count = hello.cursor_count;
@@ -242,7 +243,8 @@ static void check_times(struct sim *s, const struct entry *e, const struct sim_p
 
 static void compare(struct sim *s, const struct entry *e, const struct oracle_verdict *v)
 {
-    if (strcmp(v->code, "held") == 0 && strcmp(e->code, "held") != 0) {
+    bool joins = strcmp(e->code, "proposal") == 0; /* what rests on a proposal is decided with it */
+    if (strcmp(v->code, "held") == 0 && strcmp(e->code, "held") != 0 && !joins) {
         sim_break(s, INV_VERDICT, "%" PRIu64 " of device %u rests on refused work and isn't held",
                   e->device_seq, e->device);
     }
@@ -291,13 +293,33 @@ static void feed_device(struct sim *s, struct entry *e)
     s->counts.transactions++;
 }
 
+/* A new token is made only for a device that has shown the last: whichever was shown after another
+ * one has replaced it. */
+static void show_token(struct sim_device *d, struct sim_conn *c)
+{
+    for (size_t i = 0; i < d->token_count; i++) {
+        if (memcmp(d->tokens[i], c->token, sizeof c->token) == 0) {
+            c->replaced = i + 1 < d->token_count;
+            return;
+        }
+    }
+    if (d->token_count < SIM_TOKENS_MAX) {
+        memcpy(d->tokens[d->token_count++], c->token, sizeof c->token);
+    }
+}
+
 void feed_hellos(struct sim *s, const int *conns, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        const struct sim_conn *c = &s->conns[conns[i]];
+        struct sim_conn *c = &s->conns[conns[i]];
         if (c->session != NULL && server_session_next(c->session) != SERVER_FAULT) {
             oracle_hear(&s->oracle, c->number, s->firm->people[c->who], c->mask, c->cursors,
                         c->cursor_count);
+            for (int k = 0; k < SIM_DEVICES; k++) {
+                if (s->devices[k].number == c->number) {
+                    show_token(&s->devices[k], c);
+                }
+            }
         }
     }
 }

@@ -71,6 +71,11 @@ static enum err_code write_one(struct sim *s, const struct oracle_write *w, int6
 
 static const struct oracle_row *any_customer(struct sim *s)
 {
+    if (s->turn == SIM_RIVALS) {
+        const struct oracle_row *row =
+            oracle_find(&s->oracle, TABLE_customer, s->firm->customers[0]);
+        return row->deleted_at == 0 ? row : NULL;
+    }
     for (int tries = 0; tries < 6; tries++) {
         size_t i = (size_t)sim_below(s, s->row_count);
         const struct oracle_row *row = oracle_find(&s->oracle, TABLE_customer, s->rows[i].id);
@@ -331,23 +336,23 @@ static void operate_copy(struct sim *s)
 void operate(struct sim *s)
 {
     static const struct {
-        unsigned weight;
+        unsigned weights[SIM_TURNS];
         void (*run)(struct sim *s);
     } operators[] = {
-#define OPERATOR(weight, run) {weight, run},
+#define OPERATOR(any, copies, rivals, run) {{any, copies, rivals}, run},
 #include "tests/sim/engine/operators.def"
 #undef OPERATOR
     };
     unsigned sum = 0;
     for (size_t i = 0; i < count_of(operators); i++) {
-        sum += operators[i].weight;
+        sum += operators[i].weights[s->turn];
     }
     uint64_t drawn = sim_below(s, sum);
     for (size_t i = 0; i < count_of(operators); i++) {
-        if (drawn < operators[i].weight) {
+        if (drawn < operators[i].weights[s->turn]) {
             operators[i].run(s);
             return;
         }
-        drawn -= operators[i].weight;
+        drawn -= operators[i].weights[s->turn];
     }
 }

@@ -158,7 +158,10 @@ void sim_pass(struct sim *s, int64_t ms)
 
 static void chaos(struct sim *s)
 {
+    static const enum sim_turn turns[] = {SIM_ANYTHING, SIM_ANYTHING, SIM_ANYTHING, SIM_COPIES,
+                                          SIM_RIVALS};
     uint64_t steps = 20 + sim_below(s, 100);
+    s->turn = turns[sim_below(s, sizeof turns / sizeof turns[0])];
     s->phase = PHASE_CHAOS;
     for (uint64_t i = 0; i < steps && s->broken == INV_NONE; i++) {
         operate(s);

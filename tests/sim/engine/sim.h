@@ -31,6 +31,7 @@
 #define SIM_GROUP_MAX   8
 #define SIM_SAVED_MAX   1024
 #define SIM_PUSHES_MAX  2048
+#define SIM_TOKENS_MAX  256 /* of a device; later ones are not looked at */
 #define SIM_ROWS_MAX    512
 #define SIM_SCOPES_MAX  ORACLE_SCOPES_MAX
 #define SIM_YEAR_MS     INT64_C(31557600000)
@@ -106,6 +107,8 @@ struct sim_device {
     struct simdisk_image *copy;
     size_t copied_at; /* sim.saved_count then */
     int64_t copied_count;
+    size_t token_count; /* those that committed requests showed, each once */
+    uint8_t tokens[SIM_TOKENS_MAX][16];
 };
 
 struct watch { /* reads along what is sent to a device */
@@ -145,12 +148,21 @@ struct sim_conn {
     int status;    /* of a fault, 0: none */
     struct fault http_fault;
     bool queued, chunk_planned;
-    unsigned mask; /* its hello's, with the cursors */
+    uint8_t token[16]; /* its hello's */
+    bool replaced;     /* its device has shown a later token */
+    unsigned mask;     /* its hello's, with the cursors */
     size_t cursor_count;
     const struct cursor *cursors;
     struct server_session *session;
     int reader; /* -1: none yet */
     struct watch watch;
+};
+
+enum sim_turn { /* what a run turns on: drawn once, a rare meeting is common in its own runs */
+                SIM_ANYTHING,
+                SIM_COPIES, /* older copies of a device's file */
+                SIM_RIVALS, /* people who write the same cell at once */
+                SIM_TURNS
 };
 
 enum event_kind {
@@ -205,6 +217,7 @@ struct sim {
     uint64_t seed;
     struct tape tape;
     enum sim_phase phase;
+    enum sim_turn turn;
     int64_t now_ms, began_ms;
     uint64_t order;
     size_t event_count;

@@ -116,6 +116,9 @@ static void see_status(struct sim *s, const struct sim_conn *c, uint8_t status)
                       status);
         }
     }
+    if (c->replaced && status == ANSWER_OK) {
+        sim_break(s, INV_EPOCH, "device %u is let in with a token that it has replaced", c->number);
+    }
 }
 
 static void see(struct sim *s, const struct sim_conn *c, const struct message *m)

@@ -73,7 +73,8 @@ static struct sim_conn *conn_for(struct sim_device *d, struct bytes body, int *i
     c->device_life = d->life;
     c->number = d->number;
     c->who = d->who;
-    int64_t slow_ms = sim_below(s, 5) == 4 ? 25000 : 2000;
+    bool slow = sim_below(s, 5) == 4 || s->turn == SIM_RIVALS; /* work meets on its way */
+    int64_t slow_ms = slow ? 25000 : 2000;
     c->latency_ms = 5 + (int64_t)sim_below(s, s->phase == PHASE_CHAOS ? (uint64_t)slow_ms : 50);
     buf_put(&c->request, body);
     return c;

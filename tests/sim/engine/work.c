@@ -196,6 +196,10 @@ static bool draw_customer(struct sim_device *d, uint8_t id[16])
 {
     struct sim *s = d->sim;
     uint16_t table;
+    if (s->turn == SIM_RIVALS) {
+        memcpy(id, s->firm->customers[0], 16);
+        return device_has(d, TABLE_customer, id);
+    }
     if (sim_below(s, 2) == 0) { /* those that all know, so that people get into each other's way */
         memcpy(id, s->firm->customers[sim_below(s, SIM_CUSTOMERS)], 16);
         if (device_has(d, TABLE_customer, id)) {
@@ -378,7 +382,7 @@ static void edit_text(struct sim_device *d)
         {TABLE_memo, COLUMN_memo_title},           {TABLE_sales_order, COLUMN_sales_order_note},
     };
     struct sim *s = d->sim;
-    size_t i = (size_t)sim_below(s, count_of(texts));
+    size_t i = (size_t)sim_below(s, s->turn == SIM_RIVALS ? 3 : count_of(texts));
     const struct column *c = table_column(catalogue_table(texts[i].table), texts[i].column);
     uint16_t table;
     uint8_t id[16];
@@ -555,6 +559,10 @@ void work_anything(struct sim_device *d)
                  {5, delete_row},  {8, tidy_inbox},   {4, new_plan},     {8, step_plan}};
     unsigned sum = 0;
     if (d->db == NULL) {
+        return;
+    }
+    if (d->sim->turn == SIM_RIVALS && sim_below(d->sim, 4) > 0) {
+        edit_text(d);
         return;
     }
     for (size_t i = 0; i < count_of(works); i++) {
