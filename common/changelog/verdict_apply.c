@@ -152,8 +152,21 @@ static struct err put_inbox(struct judging *j, const char *kind)
 
 /* ---- accepted, merged ---- */
 
+static bool lost(const struct verdict *v, const struct outbox_entry *e, uint8_t column)
+{
+    for (size_t i = 0; i < v->loser_count; i++) {
+        const struct loser *l = &v->losers[i];
+        if (l->table == e->table && l->column == column &&
+            memcmp(l->id, e->id, sizeof l->id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What lay below the transaction's columns is settled by its verdict: what it wrote stands, and is
- * what a later edit that still covers them has destroyed, or the verdict's row brings what won. */
+ * what a later edit that still covers them has destroyed, or the verdict's row brings what won. The
+ * author of such an edit has not seen what won: its base stays what it was. */
 static struct err settle_below(struct judging *j, const struct outbox_entry *e)
 {
     struct replica *r = j->a->r;
@@ -168,7 +181,8 @@ static struct err settle_below(struct judging *j, const struct outbox_entry *e)
     for (size_t i = 0; i < t->column_count && err.code == ERR_OK; i++) {
         uint8_t c = t->columns[i].number;
         bool mine = e->op != CHANGE_UPDATE || (e->cols >> c & 1) != 0;
-        err = mine ? under_drop(r->db, e->table, e->id, c) : err;
+        bool stays = lost(j->verdict, e, c) && outbox_changed_after(r, e->table, e->id, e->tx, c);
+        err = mine && !stays ? under_drop(r->db, e->table, e->id, c) : err;
     }
     return err;
 }

@@ -124,6 +124,34 @@ static void pending_column_keeps_its_base(void **state)
     world_check(w);
 }
 
+static void edit_city_once_more(struct world_device *d, void *context)
+{
+    set_city(d, context, "four");
+}
+
+/* Two edits lost to another's; the third, made before either verdict, was made without sight of it
+ * too: the first verdict must not lend its number to the third as a base. */
+static void two_lost_edits_leave_the_third_its_base(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    uint8_t id[16];
+    everybody_holds(w, "Thrice", id);
+    set_city(phone, id, "one");
+    world_pass(w, 1000);
+    set_city(phone, id, "two");
+    world_pass(w, 1000);
+    set_city(&w->devices[ANN_TABLET], id, "three");
+    device_sync(&w->devices[ANN_TABLET]);
+    world_pass(w, 1000);
+    const struct fault_plan plan = {.meanwhile = edit_city_once_more, .context = id};
+    (void)device_sync_with(phone, &plan, NULL);
+    world_heal(w);
+    assert_server(w, id, "city", "four");
+    assert_int_equal(kept(w, id, "three"), 1);
+    world_check(w);
+}
+
 /* A copy of the file, taken before a transaction got its number, comes back after the transaction
  * was sent and its value edited again: the old value must not go over the newer one. */
 static void rolled_back_copy_renumbers(void **state)
@@ -390,6 +418,7 @@ int main(void)
         WORLD_TEST(never_falls_row_number),
         WORLD_TEST(cursor_uses_done_not_pos),
         WORLD_TEST(pending_column_keeps_its_base),
+        WORLD_TEST(two_lost_edits_leave_the_third_its_base),
         WORLD_TEST(rolled_back_copy_renumbers),
         WORLD_TEST(rolled_back_copy_with_other_work),
         WORLD_TEST(a_set_emptied_in_vain_is_told_again),
