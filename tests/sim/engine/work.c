@@ -548,6 +548,21 @@ static void tidy_inbox(struct sim_device *d)
     free(before);
 }
 
+/* On what the others write too; false: anything else will do. */
+static bool rival(struct sim_device *d)
+{
+    uint8_t id[16];
+    uint64_t drawn = sim_below(d->sim, 8);
+    if (drawn >= 4) {
+        edit_text(d);
+    } else if (drawn >= 2 && newest_row(d, TABLE_visit_plan, id)) {
+        step_plan(d);
+    } else if (drawn >= 2) {
+        new_plan(d);
+    }
+    return drawn >= 2;
+}
+
 void work_anything(struct sim_device *d)
 {
     static const struct {
@@ -561,8 +576,7 @@ void work_anything(struct sim_device *d)
     if (d->db == NULL) {
         return;
     }
-    if (d->sim->turn == SIM_RIVALS && sim_below(d->sim, 4) > 0) {
-        edit_text(d);
+    if (d->sim->turn == SIM_RIVALS && rival(d)) {
         return;
     }
     for (size_t i = 0; i < count_of(works); i++) {
