@@ -311,6 +311,20 @@ static void exchange(struct sync_loop *loop, struct bytes body, struct attempt *
     arena_release(&arena);
 }
 
+/* Two sides that differ and can't be made equal are a reason to look at both. */
+static void tell_of_repair(const struct client_tally *tally)
+{
+    struct log_line line;
+    if (tally->repaired == 0 && !tally->gave_up) {
+        return;
+    }
+    log_begin(&line, machine_wall_ms(), "repair");
+    log_text(&line, "end", tally->gave_up ? "gave_up" : "done");
+    log_int(&line, "rows", tally->repaired);
+    log_int(&line, "requests", tally->requests);
+    log_end(&line, stderr);
+}
+
 /* One session from its first request to its end. */
 static struct err run_session(struct sync_loop *loop, bool verify, struct attempt *attempt,
                               struct sync_result *out)
@@ -339,6 +353,7 @@ static struct err run_session(struct sync_loop *loop, bool verify, struct attemp
         }
     }
     out->tally = *client_session_tally(loop->session);
+    tell_of_repair(&out->tally);
     client_session_free(loop->session);
     loop->session = NULL;
     return err;
@@ -396,6 +411,7 @@ static void add_tally(struct client_tally *sum, const struct client_tally *more)
     sum->contents_asked = more->contents_asked;
     sum->contents_equal = more->contents_equal;
     sum->repaired += more->repaired;
+    sum->gave_up = sum->gave_up || more->gave_up;
 }
 
 struct err sync_once(struct sync_loop *loop, bool verify, int tries, struct sync_result *out)

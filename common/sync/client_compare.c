@@ -36,11 +36,12 @@ static struct err total_equals(struct replica *r, const struct end *end, struct 
     return err;
 }
 
-static struct err give_up(const struct client_compare_end *at)
+static struct err give_up(const struct client_compare_end *at, struct client_tally *tally)
 {
     static const char sql[] = "INSERT INTO setting (name, value) VALUES ('repair_failed_at', ?1)"
                               " ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     struct stmt st;
+    tally->gave_up = true;
     struct err err = apply_begin(at->apply);
     if (err.code != ERR_OK) {
         return err;
@@ -66,7 +67,7 @@ static struct err may_repair(const struct client_compare_end *at, bool *may)
 }
 
 static struct err begin_round(struct client_compare *c, const struct client_compare_end *at,
-                              bool contents, bool *again)
+                              bool contents, struct client_tally *tally, bool *again)
 {
     bool may = false;
     struct err err = may_repair(at, &may);
@@ -74,7 +75,7 @@ static struct err begin_round(struct client_compare *c, const struct client_comp
         return err;
     }
     if (c->rounds == ROUNDS_MAX || c->requests >= REQUESTS_MAX) {
-        return give_up(at);
+        return give_up(at, tally);
     }
     c->rounds++;
     repair_begin(&c->repair, contents);
@@ -112,7 +113,8 @@ static struct err compare_totals(struct client_compare *c, const struct client_c
             err = total_equals(r, at->end, tally);
         }
     }
-    return err.code == ERR_OK && !tally->digest_equal ? begin_round(c, at, false, again) : err;
+    return err.code == ERR_OK && !tally->digest_equal ? begin_round(c, at, false, tally, again)
+                                                      : err;
 }
 
 /* A server of protocol 1: scopes that differ are fetched anew, once. */
@@ -146,7 +148,7 @@ struct err client_compare_end(struct client_compare *c, const struct client_comp
     tally->repaired = c->repair.dropped + c->repair.wanted;
     if (repair_is_open(&c->repair)) {
         *again = ++c->requests < REQUESTS_MAX;
-        return *again ? err_ok() : give_up(at);
+        return *again ? err_ok() : give_up(at, tally);
     }
     struct err err = compare_totals(c, at, tally, again);
     if (err.code != ERR_OK || *again || !tally->digest_equal || !at->verify) {
@@ -155,7 +157,7 @@ struct err client_compare_end(struct client_compare *c, const struct client_comp
     bool ended = tally->contents_asked && c->repair.contents && c->repair.differing == 0;
     tally->contents_asked = true;
     tally->contents_equal = ended;
-    return ended ? err : begin_round(c, at, true, again);
+    return ended ? err : begin_round(c, at, true, tally, again);
 }
 
 struct err client_compare_told(struct client_compare *c, const struct digest *theirs,

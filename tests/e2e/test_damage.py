@@ -100,4 +100,17 @@ def test_a_head_that_nobody_knows():
         check("cut or replaced: device D" in firm.admin("verify", expect=1).err, "and by verify")
 
 
+def test_a_repair_that_gives_up_is_told():
+    with firm_with_reps(goods=False) as firm:
+        lin = firm.device("lin")
+        lin.sync()
+        firm.stop()
+        with sqlite3.connect(firm.data / "store.db") as db:
+            db.execute("UPDATE scope SET rows = rows + 1 WHERE rows > 0")
+        firm.start()
+        said = lin.run("sync").err
+        check("event=repair" in said and "end=gave_up" in said, f"what the device logs: {said!r}")
+        check("event=repair" not in lin.run("sync").err, "not begun again by each sync")
+
+
 main(globals())

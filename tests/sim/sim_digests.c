@@ -156,10 +156,12 @@ static void a_repair_that_cannot_succeed_ends(void **state)
                db_exec(w->writer_db, "UPDATE scope SET rows = rows + 1 WHERE rows > 0"));
     struct sync_result first = sync_plainly(phone);
     assert_false(first.tally.digest_equal);
+    assert_true(first.tally.gave_up);
     assert_true(first.tally.requests < 20);
     assert_int_equal(first.tally.repaired, 0);
     struct sync_result second = sync_plainly(phone);
     assert_false(second.tally.digest_equal);
+    assert_false(second.tally.gave_up);
     assert_int_equal(second.tally.requests, 1);
     assert_name(phone, id, "Fine");
 }
