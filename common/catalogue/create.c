@@ -106,7 +106,7 @@ static void add_columns(struct creation *w, const struct table *t, const bool ha
 }
 
 static struct err need_index(struct creation *w, const struct table *t, const char *suffix,
-                             const char *columns)
+                             const char *columns, const char *where)
 {
     char name[96];
     struct stmt st;
@@ -121,7 +121,7 @@ static struct err need_index(struct creation *w, const struct table *t, const ch
     err = stmt_err(&st, "catalogue_create");
     stmt_reset(&st);
     if (err.code == ERR_OK && !exists) {
-        buf_printf(&w->ddl, "CREATE INDEX %s ON %s (%s);\n", name, t->name, columns);
+        buf_printf(&w->ddl, "CREATE INDEX %s ON %s (%s)%s;\n", name, t->name, columns, where);
     }
     return err;
 }
@@ -138,11 +138,14 @@ static struct err need_table(struct creation *w, const struct table *t)
         create_table(w, t);
     }
     if (err.code == ERR_OK && w->server) { /* downloads walk a scope by number */
-        err = need_index(w, t, "scope_seq", "_scope, _seq");
+        err = need_index(w, t, "scope_seq", "_scope, _seq", "");
+    }
+    if (err.code == ERR_OK && w->server) { /* the purge looks at nothing else */
+        err = need_index(w, t, "deleted", "_scope, _seq", " WHERE _deleted_at IS NOT NULL");
     }
     for (size_t i = 0; i < t->column_count && err.code == ERR_OK; i++) {
         if ((t->columns[i].flags & COLUMN_INDEXED) != 0) {
-            err = need_index(w, t, t->columns[i].name, t->columns[i].name);
+            err = need_index(w, t, t->columns[i].name, t->columns[i].name, "");
         }
     }
     return err;

@@ -39,6 +39,13 @@ static void on_changed(void *context)
     live_changed(s->live);
 }
 
+/* The writer's thread may be faster than writer_open's caller. */
+static void on_looked(void *context, struct writer *w)
+{
+    struct service *s = context;
+    purging_look(&s->purging, w);
+}
+
 static bool open_rates(struct service *s, int64_t photo_quota_mib)
 {
     uint8_t key[16];
@@ -74,7 +81,8 @@ struct err service_open(struct service *s, const struct service_options *options
                                               .group_max = WRITER_GROUP_MAX,
                                               .context = s,
                                               .grouped = on_grouped,
-                                              .changed = on_changed};
+                                              .changed = on_changed,
+                                              .looked = on_looked};
         err = writer_open(&s->writer, &writer);
     }
     if (err.code == ERR_OK) {

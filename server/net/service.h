@@ -14,6 +14,7 @@
 #include "server/net/live.h"
 #include "server/net/rate.h"
 #include "server/store/pool.h"
+#include "server/store/purging.h"
 #include "server/store/writer.h"
 
 struct service {
@@ -25,6 +26,7 @@ struct service {
     pthread_mutex_t rates;
     struct rate_table device_rate, enrol_failures, photo_quota;
     struct blob_store blobs;
+    struct purging purging;          /* the writer's thread alone */
     void (*broken)(void *context);   /* fsync failed: what is on the disk is no longer known */
     void (*replaced)(void *context); /* a restored server has taken over; may come more than once */
     void *context;

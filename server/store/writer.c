@@ -122,6 +122,9 @@ static void look_for_others(struct writer *w)
         w->data_version = version;
         w->options.changed(w->options.context);
     }
+    if (w->options.looked != NULL) {
+        w->options.looked(w->options.context, w);
+    }
 }
 
 /* Under the mutex: waits for jobs, at most LOOK_MS, and takes a group of them. */

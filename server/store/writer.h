@@ -33,6 +33,8 @@ struct writer_options {
     void (*grouped)(void *context, size_t jobs, struct err err, int64_t took_us);
     /* Another process committed (an admin command); looked at each second. */
     void (*changed)(void *context);
+    /* Each second or so, outside of any transaction; may put jobs. NULL: nothing to do then. */
+    void (*looked)(void *context, struct writer *w);
 };
 
 MUST_USE struct err writer_open(struct writer **out, const struct writer_options *options);

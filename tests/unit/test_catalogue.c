@@ -241,7 +241,9 @@ static void age(struct db *db)
     static const char sql[] =
         "DROP TABLE memo; DROP INDEX customer_no; DROP INDEX customer_name;"
         "ALTER TABLE customer DROP COLUMN no; ALTER TABLE customer DROP COLUMN tags;"
-        "ALTER TABLE customer DROP COLUMN created_at; ALTER TABLE visit DROP COLUMN note;"
+        "DROP INDEX IF EXISTS payment_deleted; ALTER TABLE customer DROP COLUMN created_at; ALTER "
+        "TABLE "
+        "visit DROP COLUMN note;"
         "ALTER TABLE payment DROP COLUMN _deleted_at";
     must(db, db_exec(db, sql));
 }
