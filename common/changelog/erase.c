@@ -287,8 +287,8 @@ static struct err shred_copies(const struct item *item)
         " WHERE instr(body, ?1) > 0 OR (row = ?1 AND length(body) > 0)",
         /* the next time its device speaks it is refused and goes; a revoked one never does */
         "UPDATE parked SET parked_at = 0 WHERE instr(body, ?1) > 0",
-        "DELETE FROM parked WHERE instr(body, ?1) > 0 AND device IN"
-        " (SELECT number FROM device_key WHERE revoked_at IS NOT NULL)",
+        ("DELETE FROM parked WHERE instr(body, ?1) > 0 AND device IN"
+         " (SELECT number FROM device_key WHERE revoked_at IS NOT NULL)"),
         "DELETE FROM password WHERE person = ?1",
     };
     struct err err = err_ok();

@@ -9,7 +9,8 @@
  * and, where the mistakes of common/base/planted.def are built in:
  *
  *     simulator_planted plants MAX [FIRST [LAST]]   seeds until each is found; all must be
- *     simulator_planted plant NUMBER SEED           one of them, step by step */
+ *     simulator_planted plant NUMBER SEED           one of them, step by step
+ *     simulator_planted mistaken FILE...            tapes with their mistakes: they must break */
 #include "tests/sim/engine/main.h"
 
 struct totals {
@@ -90,8 +91,8 @@ int main(int argc, char **argv)
     } else if (strcmp(what, "shrink") == 0 && argc > 3) {
         planted_number = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 0;
         good = tapes_shrink(&firm, first, argv[3]);
-    } else if (strcmp(what, "replay") == 0) {
-        good = tapes_replay(&firm, &argv[2], argc - 2);
+    } else if (strcmp(what, "replay") == 0 || strcmp(what, "mistaken") == 0) {
+        good = tapes_replay(&firm, &argv[2], argc - 2, strcmp(what, "mistaken") == 0);
     } else {
         good = run_seeds(&firm, what, first, count);
     }

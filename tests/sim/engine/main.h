@@ -14,6 +14,8 @@ bool simulate_seed(const struct sim_firm *firm, uint64_t seed, bool tells, bool 
 bool plants_run(const struct sim_firm *firm, uint64_t seeds_max, int first, int last);
 bool plant_tell(const struct sim_firm *firm, int number, uint64_t seed);
 bool tapes_shrink(const struct sim_firm *firm, uint64_t seed, const char *path);
-bool tapes_replay(const struct sim_firm *firm, char **paths, int count);
+/* All must hold; `mistaken`: each with the mistake that it was made with, and break as it did then.
+ */
+bool tapes_replay(const struct sim_firm *firm, char **paths, int count, bool mistaken);
 
 #endif

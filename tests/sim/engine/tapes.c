@@ -1,5 +1,6 @@
 /* Failing runs, made short: parts of a tape are left out, then numbers made smaller, as long as the
- * same invariant breaks. A tape's file is the seed and what was drawn, as text. */
+ * same invariant breaks. A tape's file is the seed, the mistake that was made (0: none was
+ * planned), and what was drawn, as text. */
 #include "tests/sim/engine/main.h"
 
 #define TRIES_MAX 3000
@@ -7,6 +8,7 @@
 struct tape_file {
     uint64_t seed;
     enum invariant which;
+    int mistake;
     size_t count;
     uint32_t *draws;
 };
@@ -86,8 +88,8 @@ static bool store(const struct tape_file *t, const char *path)
     if (f == NULL) {
         return false;
     }
-    fprintf(f, "seed %" PRIu64 " breaks I%d %s\n", t->seed, (int)t->which,
-            invariant_name(t->which));
+    fprintf(f, "seed %" PRIu64 " breaks I%d %s, mistake %d\n", t->seed, (int)t->which,
+            invariant_name(t->which), t->mistake);
     for (size_t i = 0; i < t->count; i++) {
         fprintf(f, "%" PRIu32 "%c", t->draws[i], i % 20 == 19 ? '\n' : ' ');
     }
@@ -100,7 +102,8 @@ static bool load(const char *path, struct tape_file *t)
     FILE *f = fopen(path, "r");
     int which = 0;
     *t = (struct tape_file){.seed = 0};
-    if (f == NULL || fscanf(f, "seed %" SCNu64 " breaks I%d %*s", &t->seed, &which) != 2) {
+    if (f == NULL || fscanf(f, "seed %" SCNu64 " breaks I%d %*[^,], mistake %d", &t->seed, &which,
+                            &t->mistake) != 3) {
         if (f != NULL) {
             fclose(f);
         }
@@ -126,7 +129,7 @@ static bool load(const char *path, struct tape_file *t)
 
 bool tapes_shrink(const struct sim_firm *firm, uint64_t seed, const char *path)
 {
-    struct tape_file t = {.seed = seed};
+    struct tape_file t = {.seed = seed, .mistake = planted_number};
     struct sim *s = calloc(1, sizeof *s);
     if (s == NULL) {
         abort();
@@ -153,7 +156,7 @@ bool tapes_shrink(const struct sim_firm *firm, uint64_t seed, const char *path)
     return good;
 }
 
-bool tapes_replay(const struct sim_firm *firm, char **paths, int count)
+bool tapes_replay(const struct sim_firm *firm, char **paths, int count, bool mistaken)
 {
     bool good = count > 0;
     for (int i = 0; i < count; i++) {
@@ -163,9 +166,12 @@ bool tapes_replay(const struct sim_firm *firm, char **paths, int count)
             good = false;
             continue;
         }
-        bool holds = run(firm, &t, false) == INV_NONE;
-        printf("%s: %s\n", paths[i], holds ? "holds" : "BREAKS");
-        good = good && holds;
+        planted_number = mistaken ? t.mistake : 0;
+        enum invariant wanted = planted_number != 0 ? t.which : INV_NONE;
+        enum invariant broken = run(firm, &t, false);
+        printf("%s: %s%s\n", paths[i], broken == INV_NONE ? "holds" : "breaks",
+               broken == wanted ? "" : ", WRONG");
+        good = good && broken == wanted;
         free(t.draws);
     }
     return good;
