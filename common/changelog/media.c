@@ -19,20 +19,56 @@ static bool read_claim(const struct stmt *q, struct media_claim *out)
     return rank >= 0 && out->size > 0 && out->size <= IMAGE_BYTES_MAX;
 }
 
-static struct err look_at(struct store *st, const struct permit *permit, const struct stmt *q,
-                          bool bringing, struct media_claim *claim, bool *good)
+static struct err has_proof(struct store *st, const char *sha256, const uint8_t person[16],
+                            bool *out)
 {
-    uint8_t author[16];
-    bool own = bringing && col_id(q, FOUND_AUTHOR, author) &&
-               memcmp(author, permit->person, sizeof author) == 0;
-    bool held = false;
-    struct err err = permit_holds(permit, st, col_int(q, FOUND_SCOPE), &held);
-    *good = err.code == ERR_OK && (own || held) && read_claim(q, claim);
+    struct stmt q;
+    struct err err =
+        db_use(st->db, "SELECT 1 FROM blob_proof WHERE sha256 = ?1 AND person = ?2", &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_text(&q, 1, sha256);
+    bind_id(&q, 2, person);
+    *out = db_step_row(&q);
+    err = stmt_err(&q, "has_proof");
+    stmt_reset(&q);
     return err;
 }
 
-static struct err find(struct store *st, const struct permit *permit, const char *sha256,
-                       bool bringing, struct media_claim *out)
+/* One way to a picture: a row, and whoever asks. */
+struct media_way {
+    const struct permit *permit;
+    const char *sha256;
+    bool bringing;
+    bool good; /* a row was found */
+    bool proven;
+    struct media_claim claim;
+};
+
+static struct err look_at(struct store *st, const struct stmt *q, struct media_way *way)
+{
+    const uint8_t *person = way->permit->person;
+    uint8_t author[16];
+    struct media_claim claim;
+    bool held = false;
+    bool has_author = col_id(q, FOUND_AUTHOR, author);
+    bool own = way->bringing && has_author && memcmp(author, person, sizeof author) == 0;
+    struct err err = permit_holds(way->permit, st, col_int(q, FOUND_SCOPE), &held);
+    if (err.code != ERR_OK || !(own || held) || !read_claim(q, &claim)) {
+        return err;
+    }
+    if (way->bringing || has_author) {
+        err = has_proof(st, way->sha256, way->bringing ? person : author, &way->proven);
+    }
+    if (!way->good || way->proven) {
+        way->claim = claim;
+    }
+    way->good = true;
+    return err;
+}
+
+static struct err find(struct store *st, struct media_way *way)
 {
     struct stmt q;
     struct err err = db_use(st->db,
@@ -42,23 +78,23 @@ static struct err find(struct store *st, const struct permit *permit, const char
     if (err.code != ERR_OK) {
         return err;
     }
-    bind_text(&q, 1, sha256);
-    bool good = false;
-    while (err.code == ERR_OK && !good && db_step_row(&q)) {
-        err = look_at(st, permit, &q, bringing, out, &good);
+    bind_text(&q, 1, way->sha256);
+    while (err.code == ERR_OK && !way->proven && db_step_row(&q)) {
+        err = look_at(st, &q, way);
     }
     if (err.code == ERR_OK) {
         err = stmt_err(&q, "media_find");
     }
     stmt_reset(&q);
-    return err.code == ERR_OK && !good ? err_make(ERR_NOT_FOUND, 0, "media_find") : err;
+    return err.code == ERR_OK && !way->good ? err_make(ERR_NOT_FOUND, 0, "media_find") : err;
 }
 
 struct err media_find(struct store *st, const uint8_t person[16], const char *sha256, bool bringing,
-                      struct media_claim *out)
+                      struct media_claim *out, bool *proven)
 {
     struct arena arena;
     struct permit permit;
+    struct media_way way = {.permit = &permit, .sha256 = sha256, .bringing = bringing};
     struct err err = db_begin(st->db, DB_LOCK_READ);
     if (err.code != ERR_OK) {
         return err;
@@ -67,8 +103,10 @@ struct err media_find(struct store *st, const uint8_t person[16], const char *sh
     store_refresh(st);
     err = permit_load(st, person, &arena, &permit);
     if (err.code == ERR_OK) {
-        err = find(st, &permit, sha256, bringing, out);
+        err = find(st, &way);
     }
+    *out = way.claim;
+    *proven = way.proven;
     arena_release(&arena);
     return db_end(st->db, err);
 }
@@ -81,8 +119,25 @@ bool media_fits(const struct media_claim *claim, struct bytes content)
            image.height == claim->height;
 }
 
+static struct err note_proof(struct store *st, const char *sha256, int64_t now_ms,
+                             const uint8_t person[16])
+{
+    struct stmt q;
+    struct err err = db_use(st->db,
+                            "INSERT INTO blob_proof (sha256, person, at) VALUES (?1, ?2, ?3)"
+                            " ON CONFLICT DO NOTHING",
+                            &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_text(&q, 1, sha256);
+    bind_id(&q, 2, person);
+    bind_int(&q, 3, now_ms);
+    return db_step_done(&q, "media_came");
+}
+
 struct err media_came(struct store *st, const char *sha256, int64_t size, int64_t now_ms,
-                      uint32_t number)
+                      const struct store_device *by)
 {
     struct stmt q;
     struct err err = db_use(st->db,
@@ -95,8 +150,9 @@ struct err media_came(struct store *st, const char *sha256, int64_t size, int64_
     bind_text(&q, 1, sha256);
     bind_int(&q, 2, size);
     bind_int(&q, 3, now_ms);
-    bind_int(&q, 4, number);
-    return db_step_done(&q, "media_came");
+    bind_int(&q, 4, by->number);
+    err = db_step_done(&q, "media_came");
+    return err.code == ERR_OK ? note_proof(st, sha256, now_ms, by->person) : err;
 }
 
 struct err media_has_come(struct store *st, const char *sha256, bool *out)
@@ -165,8 +221,12 @@ struct err media_count_awaited(struct store *st, int64_t *count)
 
 struct err media_forget_unneeded(struct store *st)
 {
-    return db_exec(st->db, "DELETE FROM blob WHERE NOT EXISTS (SELECT 1 FROM media m"
-                           " WHERE m.sha256 = blob.sha256 AND m._deleted_at IS NULL)");
+    struct err err = db_exec(st->db, "DELETE FROM blob WHERE NOT EXISTS (SELECT 1 FROM media m"
+                                     " WHERE m.sha256 = blob.sha256 AND m._deleted_at IS NULL)");
+    return err.code == ERR_OK
+               ? db_exec(st->db, "DELETE FROM blob_proof WHERE NOT EXISTS (SELECT 1 FROM media m"
+                                 " WHERE m.sha256 = blob_proof.sha256 AND m._deleted_at IS NULL)")
+               : err;
 }
 
 /* The rows that name it, read before any is written. */

@@ -1,5 +1,9 @@
 /* Who may bring or fetch the bytes of a picture: whoever holds a row that names it, by the same
- * scopes as all else. And the server's record of those that came whole. */
+ * scopes as all else. And the server's record of those that came whole.
+ *
+ * Knowing a hash isn't having the picture: whoever has read one could name it in a row of his own.
+ * So bytes are given only through a row whose author brought them whole once (a proof), and to whom
+ * hasn't, the server is one that has nothing. */
 #ifndef COMMON_CHANGELOG_MEDIA_H
 #define COMMON_CHANGELOG_MEDIA_H
 
@@ -12,16 +16,18 @@ struct media_claim { /* what a row says of the picture that it names */
 };
 
 /* `bringing`: the row's author may bring it also after its customer went to another book.
- * ERR_NOT_FOUND: no living row that this person holds names it, or it can't be a picture of ours.
- * A transaction of its own. */
+ * `*proven`, bringing: this person brought it once; else: the author of a row that this person
+ * holds did. ERR_NOT_FOUND: no living row that this person holds names it, or it can't be a picture
+ * of ours. A transaction of its own. */
 MUST_USE struct err media_find(struct store *st, const uint8_t person[16], const char *sha256,
-                               bool bringing, struct media_claim *out);
+                               bool bringing, struct media_claim *out, bool *proven);
 /* Whether the bytes are the picture that the row speaks of. */
 bool media_fits(const struct media_claim *claim, struct bytes content);
 
-/* Whole and on the disk, brought by device `number`; again is fine. Inside a transaction. */
+/* Whole and on the disk, brought by this device of its person; again is fine. Inside a transaction.
+ */
 MUST_USE struct err media_came(struct store *st, const char *sha256, int64_t size, int64_t now_ms,
-                               uint32_t number);
+                               const struct store_device *by);
 MUST_USE struct err media_has_come(struct store *st, const char *sha256, bool *out);
 
 /* Whether a living row names it. */

@@ -122,6 +122,15 @@ static struct err store_timeline(struct replica *r, const struct answer *answer,
     return db_step_done(&st, "recovery");
 }
 
+/* The files are there or not, whatever the store was set back to; who brought them stood in it. A
+ * picture that it knows to be ours costs a question. */
+static struct err ask_for_pictures(struct replica *r)
+{
+    return db_exec(r->db, "UPDATE blob SET uploaded_at = NULL WHERE uploaded_at IS NOT NULL"
+                          " AND EXISTS (SELECT 1 FROM media m WHERE m.sha256 = blob.sha256"
+                          "  AND m._deleted_at IS NULL)");
+}
+
 struct err recovery_adopt(struct apply *a, const struct answer *answer, int64_t *offered)
 {
     int64_t start = (int64_t)answer->timeline.counter << RECOVERY_SHIFT;
@@ -131,6 +140,9 @@ struct err recovery_adopt(struct apply *a, const struct answer *answer, int64_t 
     }
     if (err.code == ERR_OK) {
         err = store_timeline(a->r, answer, start);
+    }
+    if (err.code == ERR_OK) {
+        err = ask_for_pictures(a->r);
     }
     if (err.code == ERR_OK) {
         err = sent_offer_again(a->r, offered);

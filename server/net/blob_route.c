@@ -25,6 +25,7 @@ struct blob_job {
     struct exchange *exchange;
     struct store_device device;
     struct media_claim claim;
+    bool proven; /* PUT: this person brought it once; GET: the row's author did */
     char name[BLOB_NAME_SIZE];
     int64_t offset;
 };
@@ -70,9 +71,9 @@ static bool check(struct blob_job *job, struct store *reader)
             return false;
         }
         bool bringing = x->request.route == ROUTE_BLOB_PUT;
-        err = read_path(job)
-                  ? media_find(reader, job->device.person, job->name, bringing, &job->claim)
-                  : err_make(ERR_NOT_FOUND, 0, "blob path");
+        err = read_path(job) ? media_find(reader, job->device.person, job->name, bringing,
+                                          &job->claim, &job->proven)
+                             : err_make(ERR_NOT_FOUND, 0, "blob path");
     }
     if (err.code == ERR_NOT_FOUND) {
         exchange_fail(x, 404, "not_found", 0);
@@ -97,7 +98,7 @@ static struct err on_note(struct writer_job *write, struct store *writer, int at
     struct blob_job *job = container_of(write, struct blob_job, write);
     (void)attempt;
     return media_came(writer, job->name, job->claim.size, job->exchange->request.received_ms,
-                      job->device.number);
+                      &job->device);
 }
 
 static void on_noted(struct writer_job *write, struct err err)
@@ -111,12 +112,12 @@ static void on_noted(struct writer_job *write, struct err err)
     job_free(job);
 }
 
-/* The whole is here under its name. A crash before it is noted leaves a file that the device's next
- * question finds, and notes then. */
+/* The whole is here under its name. A crash before it is noted leaves a file of which nobody knows
+ * who brought it: it comes once more. */
 static void note_whole(struct blob_job *job, struct store *reader)
 {
     bool noted = false;
-    struct err err = media_has_come(reader, job->name, &noted);
+    struct err err = job->proven ? media_has_come(reader, job->name, &noted) : err_ok();
     job->write.run = on_note;
     job->write.done = on_noted;
     if (err.code == ERR_OK && !noted) {
@@ -192,7 +193,8 @@ static bool append(struct blob_job *job)
 static void put(struct blob_job *job, struct store *reader)
 {
     int64_t size;
-    struct err err = blob_keep(&job->service->blobs, job->name, &size);
+    struct err err = job->proven ? blob_keep(&job->service->blobs, job->name, &size)
+                                 : err_make(ERR_NOT_FOUND, 0, "blob: not brought by this person");
     if (err.code == ERR_OK || (err.code == ERR_NOT_FOUND && append(job))) {
         note_whole(job, reader);
         return;
@@ -210,8 +212,9 @@ static void get(struct blob_job *job)
     struct exchange *x = job->exchange;
     struct buf piece;
     buf_init(&piece, BLOB_PIECE_BYTES_MAX);
-    struct err err =
-        blob_read(&job->service->blobs, job->name, job->offset, BLOB_PIECE_BYTES_MAX, &piece);
+    struct err err = job->proven ? blob_read(&job->service->blobs, job->name, job->offset,
+                                             BLOB_PIECE_BYTES_MAX, &piece)
+                                 : err_make(ERR_NOT_FOUND, 0, "blob: its author didn't bring it");
     if (err.code == ERR_NOT_FOUND) {
         exchange_fail(x, 404, "not_yet", 0);
     } else if (err.code != ERR_OK) {

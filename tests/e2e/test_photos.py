@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from legwork import BUILD, Device, check, environment, equal, main, run
@@ -147,11 +148,17 @@ def test_brought_seen_and_fetched():
         equal(stored(mei, row["sha256"]).read_bytes(), content, "and kept")
         sam.sync()
         equal(sam.json("photo", "list"), [], "another rep sees nothing of it")
-        # The same picture again, by another device: the server has it, and no byte goes.
+        # The same picture again, by somebody else: the server has it, which is none of their business.
         sam.run("visit", "log", "S1", "--outcome", "closed")
         sam.json("visit", "photo", sam.json("list", "visit")[0]["id"], path)
         answer = sam.sync()
-        equal((answer["photos_sent"], answer["photo_bytes_sent"]), (1, 0), "what is there isn't sent")
+        equal((answer["photos_sent"], answer["photo_bytes_sent"]), (1, len(content)), "each shows that they have it")
+        # Once more by a second device of who brought it: no byte goes.
+        tablet = firm.device("lin", "tablet")
+        tablet.sync()
+        tablet.json("visit", "photo", tablet.json("list", "visit")[0]["id"], path)
+        answer = tablet.sync()
+        equal((answer["photos_sent"], answer["photo_bytes_sent"]), (1, 0), "what its person brought isn't sent again")
         for device in (lin, mei, sam):
             device.run("verify")
         firm.healthy()
@@ -250,6 +257,49 @@ def test_given_to_nobody_else():
         equal((headers["content-type"], headers["content-disposition"], headers["x-content-type-options"]),
               ("image/png", "attachment", "nosniff"), "given as a file, never as a page")
         equal(hashlib.sha256(body).hexdigest(), name, "its bytes")
+
+
+def test_knowing_a_hash_isnt_having_the_picture():
+    """Somebody who has read a picture's hash names it in a row of his own, even in its author's name."""
+    with firm_with_reps(goods=False) as firm:
+        lin, sam = firm.device("lin"), firm.device("sam")
+        lin.sync()
+        sam.sync()
+        path = picture(firm, "mine.png", 80, 60)
+        content = path.read_bytes()
+        row = lin.json("visit", "photo", visit_of(lin), path)
+        lin.sync()
+        name = row["sha256"]
+        visit = visit_of(sam, "S1")
+        customer = sam.json("show", "visit", visit)["customer_id"]
+        people = {p["login"]: p["id"] for p in firm.query("SELECT login, hex(id) AS id FROM person")}
+
+        def name_it(sha256, **more):
+            sam.new("media", customer_id=customer, visit_id=visit, kind="photo", sha256=sha256, format="png",
+                    size=len(content), width=80, height=60, **more)
+            sam.sync()
+        name_it("0" * 64)
+        name_it(name)
+        name_it(name, created_by=uuid.UUID(people["lin"]))
+        equal([(e["code"], e["field"]) for e in sam.json("inbox")], [("not_permitted", "media.created_by")],
+              "nobody takes a picture in another's name")
+        wrong = bytes(len(content))
+
+        def tried(sha256):
+            got = []
+            for method, body in (("GET", b""), ("PUT", b""), ("PUT", wrong), ("GET", b"")):
+                status, headers, said = signed(firm, sam, method, f"/v1/blob/{sha256}/0", body)
+                got.append((status, headers.get("upload-offset"), said[:10] if status != 200 else b""))
+            return got
+        answers = tried(name)
+        equal([(status, offset) for status, offset, _ in answers], [(404, None), (200, "0"), (422, None), (404, None)],
+              "neither its bytes nor a word that they are there")
+        equal(answers, tried("0" * 64), "all as for one that nobody has")
+        equal(signed(firm, lin, "GET", f"/v1/blob/{name}/0")[2], content, "its author has it as before")
+        status, headers, _ = signed(firm, sam, "PUT", f"/v1/blob/{name}/0", content)
+        equal((status, headers["upload-offset"]), (200, str(len(content))), "who has it brings it")
+        equal(signed(firm, sam, "GET", f"/v1/blob/{name}/0")[2], content, "and may have it")
+        firm.healthy()
 
 
 def test_lies_about_a_picture():

@@ -376,6 +376,49 @@ static void test_a_timeline_is_an_entry_of_the_chain(void **state)
     arena_release(&arena);
 }
 
+static void take_picture(struct world_device *d, const uint8_t customer[16], const char *sha256)
+{
+    const struct cell cells[] = {
+        cell_id(COLUMN_media_customer_id, customer),
+        cell_text(COLUMN_media_kind, "photo"),
+        cell_text(COLUMN_media_sha256, sha256),
+        cell_text(COLUMN_media_format, "png"),
+        cell_int(COLUMN_media_size, 100),
+        cell_int(COLUMN_media_width, 10),
+        cell_int(COLUMN_media_height, 10),
+        cell_int(COLUMN_media_taken_at, 1),
+        cell_text(COLUMN_media_taken_day, "2026-01-05"),
+    };
+    uint8_t id[16];
+    world_new_id(d->world, id);
+    assert_true(device_insert(d, TABLE_media, id, cells, count_of(cells)));
+}
+
+/* Who brought a picture stood in the store: each is asked for once more, but for those that no row
+ * names any longer. */
+static void test_pictures_are_asked_for_again(void **state)
+{
+    struct world *w = *state;
+    struct world_device *ann = &w->devices[ANN_PHONE];
+    uint8_t customer[16];
+    device_customer(ann, "Shop", customer);
+    device_sync(ann);
+    world_backup(w, "b1");
+    take_picture(ann, customer, "named");
+    device_sync(ann);
+    world_must(w, ann->db,
+               db_exec(ann->db, "INSERT INTO blob (sha256, size, uploaded_at)"
+                                " VALUES ('named', 100, 1), ('unnamed', 100, 1)"));
+    device_sync(ann);
+    assert_int_equal(on_device(ann, "SELECT count(*) FROM blob WHERE uploaded_at IS NULL"), 0);
+    world_restore(w, "b1");
+    recover(w);
+    assert_int_equal(on_device(ann, "SELECT count(*) FROM blob WHERE uploaded_at IS NULL"), 1);
+    assert_int_equal(on_device(ann, "SELECT count(*) FROM blob WHERE uploaded_at IS NULL AND"
+                                    " sha256 = 'named'"),
+                     1);
+}
+
 static void test_two_restores(void **state)
 {
     struct world *w = *state;
@@ -547,6 +590,7 @@ int main(void)
         WORLD_TEST(test_a_lost_delete_is_undone_everywhere),
         WORLD_TEST(test_a_delete_comes_back_too),
         WORLD_TEST(test_a_timeline_is_an_entry_of_the_chain),
+        WORLD_TEST(test_pictures_are_asked_for_again),
         WORLD_TEST(test_two_restores),
         WORLD_TEST(test_revoked_stays_revoked),
         WORLD_TEST(test_used_stays_used),
