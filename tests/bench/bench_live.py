@@ -40,11 +40,13 @@ def keyid_of(public):
 
 
 def enrol_crowd(firm, count):
-    """Straight into the store; the server doesn't run."""
+    """Straight into the store, as the newest device's person, who holds another book than those who
+    are measured: nobody in the crowd is hinted about them. The server doesn't run."""
     store = sqlite3.connect(firm.data / "store.db")
     columns = [row[1] for row in store.execute("PRAGMA table_info(device_key)")]
     names = ", ".join(columns)
-    template = dict(zip(columns, store.execute(f"SELECT {names} FROM device_key LIMIT 1").fetchone()))
+    template = dict(zip(columns, store.execute(f"SELECT {names} FROM device_key ORDER BY number DESC"
+                                             " LIMIT 1").fetchone()))
     numbers = range(100, 100 + count)
     for number in numbers:
         public, _ = key_of(number)
@@ -159,6 +161,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     with firm_with_reps() as firm:
         phone, tablet = firm.device("lin", "phone"), firm.device("lin", "tablet")
+        firm.device("sam", "crowd")
         firm.stop()
         numbers = enrol_crowd(firm, count)
         firm.start()
