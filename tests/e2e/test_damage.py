@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A byte of a replica's file flips: verify finds it, and mends the row without fetching the rest. And a
 server's file that was replaced by an older one, whole in itself, is known by what it lacks."""
+import contextlib
 import pathlib
 import shutil
 import sqlite3
@@ -42,7 +43,7 @@ def test_a_flipped_byte():
 
 def keep_store(firm, path):
     """The stopped server's store as one file."""
-    with sqlite3.connect(firm.data / "store.db") as db:
+    with contextlib.closing(sqlite3.connect(firm.data / "store.db")) as db:  # a copy would drop its locks
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     shutil.copy(firm.data / "store.db", path)
 
@@ -70,6 +71,17 @@ def test_an_older_store_in_place_of_the_newer():
         result = firm.admin("verify", expect=1)
         check("cut or replaced: the ledger knows another entry" in result.err, f"the older file is known\n{result}")
         check("the ledger knows" in firm.admin("verify", "--json", expect=1).json()["findings"], "in JSON as well")
+        # The last entry cut from the newer one, with all that its tables say of it.
+        serve_from(firm, firm.dir / "newer.db")
+        firm.admin("verify")
+        with contextlib.closing(sqlite3.connect(firm.data / "store.db", isolation_level=None)) as db:
+            db.execute("ATTACH ? AS older", (str(firm.dir / "older.db"),))
+            for table in ("change_row", "change_log"):
+                db.execute(f"DELETE FROM {table} WHERE no > (SELECT max(no) FROM older.change_log)")
+            db.execute("UPDATE scope SET head = (SELECT o.head FROM older.scope o WHERE o.no = scope.no)")
+        result = firm.admin("verify", expect=1)
+        check("cut or replaced: backup " in result.err and "backup.db holds another head: " in result.err,
+              f"the backup that knew it is named\n{result}")
 
 
 def test_a_head_that_nobody_knows():
