@@ -282,9 +282,9 @@ static struct err shred_copies(const struct item *item)
 {
     static const char *const steps[] = {
         "UPDATE import_row SET old = x'' WHERE row = ?1 AND length(old) > 0",
-        "UPDATE quarantine SET body = x'', state = CASE state WHEN 'waiting' THEN 'discarded' ELSE"
-        " state END, decided_by = coalesce(decided_by, 'erase')"
-        " WHERE instr(body, ?1) > 0 OR (row = ?1 AND length(body) > 0)",
+        ("UPDATE quarantine SET body = x'', state = CASE state WHEN 'waiting' THEN 'discarded' ELSE"
+         " state END, decided_by = coalesce(decided_by, 'erase')"
+         " WHERE instr(body, ?1) > 0 OR (row = ?1 AND length(body) > 0)"),
         /* the next time its device speaks it is refused and goes; a revoked one never does */
         "UPDATE parked SET parked_at = 0 WHERE instr(body, ?1) > 0",
         ("DELETE FROM parked WHERE instr(body, ?1) > 0 AND device IN"

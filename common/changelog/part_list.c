@@ -18,13 +18,17 @@ void part_list_release(struct part_list *l)
 
 static bool make_room(struct part_list *l)
 {
-    size_t room = l->room == 0 ? ROOM_FIRST : l->room * 2;
-    struct part_row *rows = l->count < l->room ? l->rows : realloc(l->rows, room * sizeof *rows);
-    if (rows != NULL && l->count == l->room) {
-        l->rows = rows;
-        l->room = room;
+    if (l->count < l->room) {
+        return true;
     }
-    return rows != NULL;
+    size_t room = l->room == 0 ? ROOM_FIRST : l->room * 2;
+    struct part_row *rows = realloc(l->rows, room * sizeof *rows);
+    if (rows == NULL) {
+        return false;
+    }
+    l->rows = rows;
+    l->room = room;
+    return true;
 }
 
 struct err part_list_add(struct part_list *l, const struct contents_row *row)

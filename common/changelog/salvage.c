@@ -87,14 +87,14 @@ static uint64_t key_number(const struct carry *w, const struct stmt *row)
     return n;
 }
 
-static void bind_key(const struct carry *w, struct stmt *st, uint64_t n, bool up)
+/* `id` is the statement's until it ends. */
+static void bind_key(const struct carry *w, struct stmt *st, uint64_t n, bool up, uint8_t id[16])
 {
-    uint8_t id[16];
     if (w->kind == KEY_INT) {
         bind_int(st, 1, (int64_t)(n ^ SIGN));
         return;
     }
-    memset(id, up ? 0 : 0xff, sizeof id);
+    memset(id, up ? 0 : 0xff, 16);
     for (size_t i = 0; i < sizeof n; i++) {
         id[i] = (uint8_t)(n >> (56 - 8 * i));
     }
@@ -124,6 +124,7 @@ static struct err walk(struct carry *w, bool up, uint64_t start, uint64_t limit,
                        bool *whole)
 {
     struct stmt row, put;
+    uint8_t id[16];
     *whole = false;
     struct err err = prepare_walk(w, up, &row);
     if (err.code != ERR_OK) {
@@ -135,7 +136,7 @@ static struct err walk(struct carry *w, bool up, uint64_t start, uint64_t limit,
         return err;
     }
     if (w->kind != KEY_OTHER) {
-        bind_key(w, &row, start, up);
+        bind_key(w, &row, start, up, id);
     }
     while (err.code == ERR_OK && db_step_row(&row)) {
         if (w->kind != KEY_OTHER) {

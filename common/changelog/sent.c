@@ -341,12 +341,11 @@ struct err sent_offer_again(struct replica *r, int64_t *count)
         "SELECT tx, rows FROM sent WHERE state IN (1, 2) AND tx > ?1 ORDER BY tx LIMIT 1";
     static const char kept[] = "SELECT seq FROM restored WHERE scope = ?1";
     int64_t tx = 0;
-    struct err err = err_ok();
     *count = 0;
     for (;;) {
         struct stmt st;
         bool survived = false;
-        err = db_use(r->db, sql, &st);
+        struct err err = db_use(r->db, sql, &st);
         if (err.code != ERR_OK) {
             return err;
         }

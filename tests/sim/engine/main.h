@@ -5,7 +5,7 @@
 #include "tests/sim/engine/sim.h"
 
 /* The mistake that a build with planted ones makes; 0: none. */
-extern int planted_number;
+extern int planted_number; /* NOLINT(cppcoreguidelines-avoid-non-const-global-variables) */
 
 struct totals;
 bool simulate_seed(const struct sim_firm *firm, uint64_t seed, bool tells, bool hashes,
