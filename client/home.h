@@ -4,7 +4,7 @@
 #define CLIENT_HOME_H
 
 #include "common/catalogue/text.h"
-#include "common/changelog/replica.h"
+#include "common/changelog/device/replica.h"
 
 #define HOME_PATH_MAX     3072
 #define SETTING_BYTES_MAX 16384

@@ -2,7 +2,7 @@
 #ifndef CLIENT_MACHINE_H
 #define CLIENT_MACHINE_H
 
-#include "common/changelog/replica.h" /* struct host */
+#include "common/changelog/device/replica.h" /* struct host */
 
 struct host machine_host(void);
 int64_t machine_wall_ms(void);

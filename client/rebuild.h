@@ -1,5 +1,5 @@
 /* A replica's file that is damaged, made anew from what it still tells
- * (common/changelog/salvage.h).
+ * (common/changelog/device/salvage.h).
  *
  * The old file is the replica until one rename makes the new one it; it stays beside it as
  * replica.db.damaged-N. A process killed on the way leaves one or the other, and the next
@@ -8,7 +8,7 @@
 #define CLIENT_REBUILD_H
 
 #include "client/home.h"
-#include "common/changelog/salvage.h"
+#include "common/changelog/device/salvage.h"
 
 enum rebuild_end {
     REBUILD_NOTHING,   /* the file is whole: nothing was done */

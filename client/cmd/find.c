@@ -2,7 +2,7 @@
 #include "client/cmd/grid.h"
 #include "client/cmd/lookup.h"
 #include "client/cmd/rows.h"
-#include "common/changelog/search.h"
+#include "common/changelog/device/search.h"
 
 #define FIND_HITS_MAX     50
 #define FIND_REFRESH_ROWS 5000 /* taken into the index in one go */

@@ -8,7 +8,7 @@
 #include "client/cmd/proposal.h"
 #include "client/cmd/rows.h"
 #include "common/base/complaint.h"
-#include "common/changelog/sent.h"
+#include "common/changelog/device/sent.h"
 
 #define INBOX_ROWS_MAX 1000
 

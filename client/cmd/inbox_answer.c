@@ -5,7 +5,7 @@
 #include "client/cmd/lookup.h"
 #include "client/cmd/proposal.h"
 #include "client/cmd/rows.h"
-#include "common/changelog/sent.h"
+#include "common/changelog/device/sent.h"
 
 enum target_kind { TARGET_ENTRY, TARGET_KEPT };
 

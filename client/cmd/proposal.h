@@ -4,7 +4,7 @@
 #define CLIENT_CMD_PROPOSAL_H
 
 #include "client/cmd/app.h"
-#include "common/changelog/row.h"
+#include "common/changelog/device/row.h"
 
 struct proposal {
     uint8_t id[16]; /* of the group's first row, by which people name it */

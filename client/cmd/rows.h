@@ -3,7 +3,7 @@
 #define CLIENT_CMD_ROWS_H
 
 #include "client/cmd/app.h"
-#include "common/changelog/row.h"
+#include "common/changelog/device/row.h"
 
 /* {"id":…,"name":…}: every column by its catalogue name. */
 void row_json(const struct table *t, const struct stored_row *row, struct buf *out);

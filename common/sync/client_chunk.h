@@ -4,7 +4,7 @@
 #ifndef COMMON_SYNC_CLIENT_CHUNK_H
 #define COMMON_SYNC_CLIENT_CHUNK_H
 
-#include "common/changelog/apply.h"
+#include "common/changelog/device/apply.h"
 
 struct client_queued;
 

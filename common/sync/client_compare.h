@@ -3,7 +3,7 @@
 #ifndef COMMON_SYNC_CLIENT_COMPARE_H
 #define COMMON_SYNC_CLIENT_COMPARE_H
 
-#include "common/changelog/repair.h"
+#include "common/changelog/device/repair.h"
 #include "common/sync/client_session.h"
 
 /* Lives as long as a session. */

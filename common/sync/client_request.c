@@ -2,10 +2,10 @@
  * where it doesn't fit, the request is packed again with HELLO_MORE. */
 #include "common/sync/client_request.h"
 
-#include "common/changelog/apply.h"
-#include "common/changelog/freeze.h"
-#include "common/changelog/outbox.h"
-#include "common/changelog/sent.h"
+#include "common/changelog/device/apply.h"
+#include "common/changelog/device/freeze.h"
+#include "common/changelog/device/outbox.h"
+#include "common/changelog/device/sent.h"
 
 #define REQUEST_ARENA_MAX (8 * TX_BYTES_MAX)
 #define BATCH_BYTES       ((size_t)512 * 1024) /* of row form, in one message */

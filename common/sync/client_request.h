@@ -2,7 +2,7 @@
 #ifndef COMMON_SYNC_CLIENT_REQUEST_H
 #define COMMON_SYNC_CLIENT_REQUEST_H
 
-#include "common/changelog/recovery.h"
+#include "common/changelog/device/recovery.h"
 #include "protocol/codec.h"
 
 struct client_request_options {

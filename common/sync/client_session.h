@@ -9,7 +9,7 @@
 #ifndef COMMON_SYNC_CLIENT_SESSION_H
 #define COMMON_SYNC_CLIENT_SESSION_H
 
-#include "common/changelog/replica.h"
+#include "common/changelog/device/replica.h"
 
 enum client_action_kind { CLIENT_REQUEST, CLIENT_DONE, CLIENT_FAILED };
 

@@ -2,7 +2,7 @@
 #ifndef COMMON_SYNC_COURIER_EXPORT_H
 #define COMMON_SYNC_COURIER_EXPORT_H
 
-#include "common/changelog/replica.h"
+#include "common/changelog/device/replica.h"
 #include "common/sync/courier.h"
 
 /* Freezes what was captured and writes all that waits. Nothing else changes: the same goes out

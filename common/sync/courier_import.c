@@ -1,7 +1,7 @@
 /* See courier_import.h. */
 #include "common/sync/courier_import.h"
 
-#include "common/changelog/store_internal.h"
+#include "common/changelog/server/store_internal.h"
 #include "common/sync/courier_quarantine.h"
 #include "common/sync/server_session.h"
 #include "protocol/signature.h"

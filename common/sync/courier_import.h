@@ -2,7 +2,7 @@
 #ifndef COMMON_SYNC_COURIER_IMPORT_H
 #define COMMON_SYNC_COURIER_IMPORT_H
 
-#include "common/changelog/store.h"
+#include "common/changelog/server/store.h"
 #include "common/sync/courier.h"
 
 enum courier_refusal {

@@ -1,9 +1,9 @@
 /* See courier_quarantine.h. */
 #include "common/sync/courier_quarantine.h"
 
-#include "common/changelog/gate.h"
-#include "common/changelog/judge.h"
-#include "common/changelog/verdicts.h"
+#include "common/changelog/server/gate.h"
+#include "common/changelog/server/judge.h"
+#include "common/changelog/server/verdicts.h"
 #include "common/sync/server_request.h"
 #include "protocol/codec.h"
 

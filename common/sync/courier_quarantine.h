@@ -2,7 +2,7 @@
 #ifndef COMMON_SYNC_COURIER_QUARANTINE_H
 #define COMMON_SYNC_COURIER_QUARANTINE_H
 
-#include "common/changelog/store.h"
+#include "common/changelog/server/store.h"
 
 /* Keeps each transaction of a request that wasn't judged while the device was still admitted, once.
  * ERR_PROTOCOL, ERR_LIMIT: not a request. Adds to `count`. */

@@ -7,7 +7,7 @@
 #ifndef COMMON_SYNC_SERVER_REQUEST_H
 #define COMMON_SYNC_SERVER_REQUEST_H
 
-#include "common/changelog/judge.h"
+#include "common/changelog/server/judge.h"
 
 struct server_request {
     struct hello hello;

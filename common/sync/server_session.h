@@ -8,7 +8,7 @@
 #ifndef COMMON_SYNC_SERVER_SESSION_H
 #define COMMON_SYNC_SERVER_SESSION_H
 
-#include "common/changelog/store.h"
+#include "common/changelog/server/store.h"
 
 enum server_step { SERVER_JUDGE, SERVER_READ, SERVER_DONE, SERVER_FAULT };
 

@@ -1,7 +1,7 @@
 /* See server_verdicts.h. */
 #include "common/sync/server_verdicts.h"
 
-#include "common/changelog/reoffer.h"
+#include "common/changelog/server/reoffer.h"
 
 #define VERDICTS_PER_MESSAGE 500
 #define VERDICTS_BYTES       ((size_t)2 * 1024 * 1024) /* of one message, far below its limit */

@@ -2,7 +2,7 @@
 #ifndef COMMON_SYNC_SERVER_VERDICTS_H
 #define COMMON_SYNC_SERVER_VERDICTS_H
 
-#include "common/changelog/verdicts.h"
+#include "common/changelog/server/verdicts.h"
 #include "protocol/codec.h"
 
 struct verdicts_told {

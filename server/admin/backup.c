@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/changelog/backup.h"
-#include "common/changelog/chain_noted.h"
+#include "common/changelog/server/backup.h"
+#include "common/changelog/server/chain_noted.h"
 #include "server/admin/backup_file.h"
 #include "server/admin/command.h"
 #include "server/admin/data.h"

@@ -3,7 +3,7 @@
 #ifndef SERVER_ADMIN_BACKUP_FILE_H
 #define SERVER_ADMIN_BACKUP_FILE_H
 
-#include "common/changelog/backup.h"
+#include "common/changelog/server/backup.h"
 
 /* Opens the file, reads all of it twice (as bytes, as a database) and fills what is known of it;
  * `file->path` is the caller's. A finding is a line in `report`. `ledger` (may be NULL) is the text

@@ -1,7 +1,7 @@
 /* legworkd book list, give: whole books of customers, by their holders. */
 #include "common/base/base.h"
 
-#include "common/changelog/book.h"
+#include "common/changelog/server/book.h"
 #include "server/admin/command.h"
 #include "server/admin/data.h"
 #include "server/admin/edit.h"

@@ -4,7 +4,7 @@
 #define SERVER_ADMIN_DATA_H
 
 #include "common/catalogue/text.h"
-#include "common/changelog/store.h"
+#include "common/changelog/server/store.h"
 #include "server/store/ledger_file.h"
 
 #define DATA_PATH_MAX 4096

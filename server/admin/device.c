@@ -1,7 +1,7 @@
 /* legworkd device list, revoke. */
 #include "common/base/base.h"
 
-#include "common/changelog/purge.h"
+#include "common/changelog/server/purge.h"
 #include "server/admin/command.h"
 #include "server/admin/data.h"
 #include "server/admin/find.h"

@@ -3,7 +3,7 @@
 #ifndef SERVER_ADMIN_EDIT_H
 #define SERVER_ADMIN_EDIT_H
 
-#include "common/changelog/store.h"
+#include "common/changelog/server/store.h"
 
 #define EDIT_CELLS_MAX 63
 

@@ -1,9 +1,10 @@
 /* legworkd erase: a person's data goes, wherever it is kept; what it did for the firm stays. The
- * rows are named to a job of the store first (common/changelog/erase.h), so that an erasure that
- * was killed goes on with --resume, with the next erasure, or with the next start of the server. */
+ * rows are named to a job of the store first (common/changelog/server/erase.h), so that an erasure
+ * that was killed goes on with --resume, with the next erasure, or with the next start of the
+ * server. */
 #include "server/admin/erase.h"
 
-#include "common/changelog/media.h"
+#include "common/changelog/server/media.h"
 #include "common/media/blob_store.h"
 #include "server/admin/command.h"
 #include "server/admin/edit.h"

@@ -2,7 +2,7 @@
 #ifndef SERVER_ADMIN_ERASE_H
 #define SERVER_ADMIN_ERASE_H
 
-#include "common/changelog/erase.h"
+#include "common/changelog/server/erase.h"
 #include "server/admin/data.h"
 
 /* All that were left unfinished, the oldest first; `last` is the last of them. */

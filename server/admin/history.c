@@ -3,8 +3,8 @@
 
 #include "common/base/day.h"
 #include "common/catalogue/text.h"
-#include "common/changelog/chain_heads.h"
-#include "common/changelog/history.h"
+#include "common/changelog/server/chain_heads.h"
+#include "common/changelog/server/history.h"
 #include "server/admin/command.h"
 #include "server/admin/data.h"
 #include "server/admin/find.h"

@@ -2,7 +2,7 @@
 #ifndef SERVER_ADMIN_IMPORT_BATCH_H
 #define SERVER_ADMIN_IMPORT_BATCH_H
 
-#include "common/changelog/store.h"
+#include "common/changelog/server/store.h"
 
 MUST_USE struct err batch_begin(struct db *db, const struct table *t, const char *file,
                                 int64_t now_ms, int64_t *batch);

@@ -3,7 +3,7 @@
 #ifndef SERVER_ADMIN_LOST_H
 #define SERVER_ADMIN_LOST_H
 
-#include "common/changelog/store.h"
+#include "common/changelog/server/store.h"
 
 /* The timeline after the store's at `path`, if that is higher. One that can't be read is passed
  * over. */

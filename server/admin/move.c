@@ -3,7 +3,7 @@
  * on with --resume, with the next move, or with the next start of the server. */
 #include "common/base/base.h"
 
-#include "common/changelog/move_job.h"
+#include "common/changelog/server/move_job.h"
 #include "server/admin/command.h"
 #include "server/admin/data.h"
 #include "server/admin/edit.h"

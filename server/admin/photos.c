@@ -2,7 +2,7 @@
  * sweeps when it starts. */
 #include "server/admin/photos.h"
 
-#include "common/changelog/media.h"
+#include "common/changelog/server/media.h"
 #include "common/media/blob_store.h"
 #include "server/admin/command.h"
 #include "server/admin/options.h"

@@ -1,7 +1,7 @@
 /* legworkd purge: lets go of what was deleted or has left a scope, once every live device knows. */
 #include "common/base/base.h"
 
-#include "common/changelog/purge.h"
+#include "common/changelog/server/purge.h"
 #include "server/admin/command.h"
 #include "server/admin/data.h"
 #include "server/admin/options.h"

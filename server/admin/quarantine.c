@@ -2,7 +2,7 @@
  * admin's word. */
 #include "common/base/base.h"
 
-#include "common/changelog/quarantine.h"
+#include "common/changelog/server/quarantine.h"
 #include "server/admin/command.h"
 #include "server/admin/data.h"
 #include "server/admin/options.h"

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/changelog/timeline.h"
+#include "common/changelog/server/timeline.h"
 #include "server/admin/backup_file.h"
 #include "server/admin/command.h"
 #include "server/admin/data.h"

@@ -2,8 +2,8 @@
 #include "common/base/base.h"
 
 #include "common/catalogue/text.h"
-#include "common/changelog/chain_heads.h"
-#include "common/changelog/chain_noted.h"
+#include "common/changelog/server/chain_heads.h"
+#include "common/changelog/server/chain_noted.h"
 #include "server/admin/command.h"
 #include "server/admin/data.h"
 #include "server/admin/options.h"

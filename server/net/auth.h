@@ -3,7 +3,7 @@
 #ifndef SERVER_NET_AUTH_H
 #define SERVER_NET_AUTH_H
 
-#include "common/changelog/store.h"
+#include "common/changelog/server/store.h"
 #include "server/net/request.h"
 
 /* ERR_OK: the request is `device`'s, unchanged and fresh. ERR_AUTH: `refusal` says what to answer.

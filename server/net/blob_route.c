@@ -10,7 +10,7 @@
 #include "server/net/service.h"
 
 #include "common/base/base.h"
-#include "common/changelog/media.h"
+#include "common/changelog/server/media.h"
 #include "server/net/auth.h"
 #include "server/net/limits.h"
 #include "server/store/machine.h"

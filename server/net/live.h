@@ -12,7 +12,7 @@
 #ifndef SERVER_NET_LIVE_H
 #define SERVER_NET_LIVE_H
 
-#include "common/changelog/store.h"
+#include "common/changelog/server/store.h"
 #include "server/net/counters.h"
 #include "server/net/exchange.h"
 

@@ -1,8 +1,9 @@
-/* The ledger's file beside the store; common/changelog/store_ledger.h says what stands in it. */
+/* The ledger's file beside the store; common/changelog/server/store_ledger.h says what stands in
+ * it. */
 #ifndef SERVER_STORE_LEDGER_FILE_H
 #define SERVER_STORE_LEDGER_FILE_H
 
-#include "common/changelog/store_ledger.h"
+#include "common/changelog/server/store_ledger.h"
 
 #define LEDGER_BYTES_MAX ((size_t)64 * 1024 * 1024)
 

@@ -4,7 +4,7 @@
 
 #include <time.h>
 
-#include "common/changelog/replica.h" /* struct host */
+#include "common/changelog/device/replica.h" /* struct host */
 
 struct host machine_host(void); /* any thread may use it */
 int64_t machine_wall_ms(void);

@@ -6,7 +6,7 @@
 
 #include <stdatomic.h>
 
-#include "common/changelog/store.h"
+#include "common/changelog/server/store.h"
 
 struct pool;
 

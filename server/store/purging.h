@@ -1,10 +1,10 @@
-/* The purge of common/changelog/purge.h as the server does it by itself: each hour, in small steps
- * of their own on the writer, one a second, so that devices are answered between them. All of it is
- * on the writer's thread. */
+/* The purge of common/changelog/server/purge.h as the server does it by itself: each hour, in small
+ * steps of their own on the writer, one a second, so that devices are answered between them. All of
+ * it is on the writer's thread. */
 #ifndef SERVER_STORE_PURGING_H
 #define SERVER_STORE_PURGING_H
 
-#include "common/changelog/purge.h"
+#include "common/changelog/server/purge.h"
 #include "server/store/writer.h"
 
 struct purging {

@@ -10,7 +10,7 @@
 #ifndef SERVER_STORE_WRITER_H
 #define SERVER_STORE_WRITER_H
 
-#include "common/changelog/store.h"
+#include "common/changelog/server/store.h"
 
 struct writer;
 

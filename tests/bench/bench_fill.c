@@ -5,7 +5,7 @@
  *     bench_fill HOME update COUNT         another outcome for COUNT visits, a transaction each
  *     bench_fill HOME cover 0              as if two backups covered all that was sent so far */
 #include "client/home.h"
-#include "common/changelog/sent.h"
+#include "common/changelog/device/sent.h"
 #include "common/db/db.h"
 #include "tests/bench/stopwatch.h"
 #include "tests/bench/visits.h"

@@ -1,7 +1,7 @@
 /* What writing a visit on the device costs beside the same row in a plain table of the same columns
  * and pragmas: one transaction each under FULL and NORMAL, 10,000 in one. Rounds alternate and the
  * best of each side counts, so that a busy machine disturbs both alike. */
-#include "common/changelog/replica.h"
+#include "common/changelog/device/replica.h"
 #include "tests/bench/stopwatch.h"
 #include "tests/bench/visits.h"
 #include "tests/support/fake_host.h"

@@ -3,7 +3,7 @@
 
 #include <sodium.h>
 
-#include "common/changelog/move_job.h"
+#include "common/changelog/server/move_job.h"
 
 /* ---- on the device ---- */
 

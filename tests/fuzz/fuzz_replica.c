@@ -7,7 +7,7 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
-#include "common/changelog/capture.h"
+#include "common/changelog/device/capture.h"
 #include "common/sync/client_session.h"
 #include "tests/support/fake_host.h"
 

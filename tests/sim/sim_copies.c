@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/changelog/gate.h"
+#include "common/changelog/server/gate.h"
 #include "tests/support/world_test.h"
 
 #define DAY_MS INT64_C(86400000)

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/changelog/purge.h"
+#include "common/changelog/server/purge.h"
 #include "tests/support/world_test.h"
 
 static const struct client_session_options looking = {.verify = true};

@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/changelog/chain_noted.h"
-#include "common/changelog/work.h"
+#include "common/changelog/server/chain_noted.h"
+#include "common/changelog/server/work.h"
 #include "tests/support/world_test.h"
 
 #define DAY (INT64_C(86400) * 1000)

@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/changelog/chain_heads.h"
-#include "common/changelog/chain_noted.h"
-#include "common/changelog/history.h"
+#include "common/changelog/server/chain_heads.h"
+#include "common/changelog/server/chain_noted.h"
+#include "common/changelog/server/history.h"
 #include "tests/support/world_test.h"
 
 static int64_t on_server(struct world *w, const char *sql, const uint8_t id[16])

@@ -13,8 +13,8 @@
 #ifndef TESTS_SUPPORT_CONVERSATION_H
 #define TESTS_SUPPORT_CONVERSATION_H
 
-#include "common/changelog/replica.h"
-#include "common/changelog/store.h"
+#include "common/changelog/device/replica.h"
+#include "common/changelog/server/store.h"
 #include "tests/support/fake_host.h"
 
 #define CONVERSATION_BYTES_MAX ((size_t)64 * 1024 * 1024)

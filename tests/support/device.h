@@ -2,7 +2,7 @@
 #ifndef TESTS_SUPPORT_DEVICE_H
 #define TESTS_SUPPORT_DEVICE_H
 
-#include "common/changelog/replica.h"
+#include "common/changelog/device/replica.h"
 #include "tests/support/fake_host.h"
 
 struct device {

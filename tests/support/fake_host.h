@@ -2,7 +2,7 @@
 #ifndef TESTS_SUPPORT_FAKE_HOST_H
 #define TESTS_SUPPORT_FAKE_HOST_H
 
-#include "common/changelog/replica.h"
+#include "common/changelog/device/replica.h"
 
 struct fake_host {
     int64_t wall_ms;

@@ -3,7 +3,7 @@
 #ifndef TESTS_SUPPORT_FIRM_H
 #define TESTS_SUPPORT_FIRM_H
 
-#include "common/changelog/permit.h"
+#include "common/changelog/server/permit.h"
 #include "protocol/signature.h"
 #include "tests/support/fake_host.h"
 

@@ -10,8 +10,8 @@
 #ifndef TESTS_SUPPORT_WORLD_H
 #define TESTS_SUPPORT_WORLD_H
 
-#include "common/changelog/replica.h"
-#include "common/changelog/store.h"
+#include "common/changelog/device/replica.h"
+#include "common/changelog/server/store.h"
 #include "common/sync/client_session.h"
 #include "common/sync/courier_import.h"
 #include "tests/support/fake_host.h"

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/changelog/backup.h"
-#include "common/changelog/chain_noted.h"
-#include "common/changelog/timeline.h"
+#include "common/changelog/server/backup.h"
+#include "common/changelog/server/chain_noted.h"
+#include "common/changelog/server/timeline.h"
 
 #define LEDGER_MAX ((size_t)1 << 20)
 

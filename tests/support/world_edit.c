@@ -2,8 +2,8 @@
  * writers use. */
 #include "tests/support/world.h"
 
-#include "common/changelog/book.h"
-#include "common/changelog/move_job.h"
+#include "common/changelog/server/book.h"
+#include "common/changelog/server/move_job.h"
 
 struct cell cell_text(uint8_t column, const char *text)
 {

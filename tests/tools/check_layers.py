@@ -37,6 +37,9 @@ NOT_IN_COMMON = ("sys/socket.h", "netinet/", "arpa/", "netdb.h", "poll.h", "pthr
 NOT_CALLED_IN_COMMON = re.compile(r"(?<![\w.>])(getenv|time|clock|clock_gettime|gettimeofday|rand|random)\s*\(")
 INCLUDE = re.compile(r'\s*#\s*include\s+(["<])([^">]+)')
 
+# The two halves of the change log know what both share, never each other.
+HALVES = {"common/changelog/device/": "common/changelog/server/", "common/changelog/server/": "common/changelog/device/"}
+
 complaints = []
 
 
@@ -53,6 +56,9 @@ def without_comments_and_strings(text):
 def check_include(top, path, line, quoted, name):
     if quoted and name.split("/")[0] not in MAY_KNOW[top]:
         complain(path, line, f"{top} doesn't know {name}")
+    for half, other in HALVES.items():
+        if str(path).startswith(half) and name.startswith(other):
+            complain(path, line, f"{half} doesn't know {name}")
     for library, homes in HOME.items():
         if name.startswith(library) and not str(path).startswith(homes):
             complain(path, line, f"{name} is named only in {', '.join(homes)}")

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "common/changelog/capture.h"
-#include "common/changelog/outbox.h"
+#include "common/changelog/device/capture.h"
+#include "common/changelog/device/outbox.h"
 #include "tests/support/device.h"
 #include "tests/support/scratch.h"
 

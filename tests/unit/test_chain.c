@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "common/changelog/chain_heads.h"
-#include "common/changelog/chain_verify.h"
-#include "common/changelog/store_internal.h"
+#include "common/changelog/server/chain_heads.h"
+#include "common/changelog/server/chain_verify.h"
+#include "common/changelog/server/store_internal.h"
 #include "tests/support/pretend.h"
 
 struct bench {

@@ -6,9 +6,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "common/changelog/chain_verify.h"
-#include "common/changelog/erase.h"
-#include "common/changelog/timeline.h"
+#include "common/changelog/server/chain_verify.h"
+#include "common/changelog/server/erase.h"
+#include "common/changelog/server/timeline.h"
 #include "tests/support/pretend.h"
 
 static int set_up(void **state)

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "common/changelog/freeze.h"
-#include "common/changelog/rests.h"
+#include "common/changelog/device/freeze.h"
+#include "common/changelog/device/rests.h"
 #include "protocol/codec.h"
 #include "tests/support/device.h"
 

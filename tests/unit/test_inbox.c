@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "common/changelog/freeze.h"
-#include "common/changelog/verdict_apply.h"
+#include "common/changelog/device/freeze.h"
+#include "common/changelog/device/verdict_apply.h"
 #include "tests/support/device.h"
 
 #define CUSTOMER "x'01010101010101010101010101010101'"

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "common/changelog/replica.h"
-#include "common/changelog/row.h"
+#include "common/changelog/device/replica.h"
+#include "common/changelog/device/row.h"
 
 static const uint8_t id_a[16] = "aaaaaaaaaaaaaaa";
 static const uint8_t id_b[16] = "bbbbbbbbbbbbbbb";

@@ -6,9 +6,9 @@
 #include <cmocka.h>
 
 #include "common/catalogue/text.h"
-#include "common/changelog/chain_verify.h"
-#include "common/changelog/history.h"
-#include "common/changelog/shred.h"
+#include "common/changelog/server/chain_verify.h"
+#include "common/changelog/server/history.h"
+#include "common/changelog/server/shred.h"
 #include "tests/support/pretend.h"
 
 #define STEPS 60

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "common/changelog/rowmeta.h"
+#include "common/changelog/server/rowmeta.h"
 
 static struct version version(int64_t seq, uint32_t author)
 {

@@ -8,8 +8,8 @@
 
 #include <stdio.h>
 
-#include "common/changelog/freeze.h"
-#include "common/changelog/salvage.h"
+#include "common/changelog/device/freeze.h"
+#include "common/changelog/device/salvage.h"
 #include "tests/support/device.h"
 #include "tests/support/scratch.h"
 

@@ -1,5 +1,5 @@
 /* Finding rows by what people remember of them. */
-#include "common/changelog/search.h"
+#include "common/changelog/device/search.h"
 
 #include <setjmp.h>
 

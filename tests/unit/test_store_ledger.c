@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "common/changelog/store_ledger.h"
+#include "common/changelog/server/store_ledger.h"
 
 struct seen {
     size_t count;

@@ -10,8 +10,8 @@
 #ifndef TESTS_SIM_ENGINE_SIM_H
 #define TESTS_SIM_ENGINE_SIM_H
 
-#include "common/changelog/replica.h"
-#include "common/changelog/store.h"
+#include "common/changelog/device/replica.h"
+#include "common/changelog/server/store.h"
 #include "common/sync/client_session.h"
 #include "common/sync/server_session.h"
 #include "protocol/codec.h"
