@@ -1,6 +1,7 @@
-/* Statements and transactions behind one header; sqlite.c is the driver, PostgreSQL's comes beside
- * it. SQL is written with ?1 placeholders and kept to what both take. A `struct db` belongs to one
- * thread at a time. SQLite's number and its message are caught at the call that failed. */
+/* Statements and transactions behind one header; sqlite.c is the driver, another one fills
+ * driver.h. SQL is written with ?1 placeholders and kept to what PostgreSQL takes as well. A
+ * `struct db` belongs to one thread at a time. The database's number of a failure and its message
+ * are caught at the call that failed. */
 #ifndef COMMON_DB_DB_H
 #define COMMON_DB_DB_H
 
@@ -87,7 +88,7 @@ MUST_USE struct err db_savepoint(struct db *db);
 MUST_USE struct err db_savepoint_end(struct db *db, bool keep);
 bool db_in_transaction(const struct db *db);
 
-int64_t db_changes(const struct db *db); /* rows of the last statement */
+int64_t db_changes(struct db *db); /* rows of the last statement */
 /* Gives pages that nothing uses any more back to the file system; outside a transaction. */
 MUST_USE struct err db_shrink(struct db *db);
 int64_t db_data_version(struct db *db); /* changes when another connection committed; -1 on error */

@@ -102,35 +102,30 @@ struct err sqlite_file_failed(int number, const char *where)
     return err_make(number == EEXIST ? ERR_EXISTS : code_of_errno(number, ERR_IO), number, where);
 }
 
-struct err sqlite_failed(struct db *db, int rc, const char *where)
+struct err sqlite_failed(struct sqlite *db, int rc, const char *where)
 {
     enum err_code code = code_of(rc, sqlite3_system_errno(db->handle));
     struct guard_state *g = &db->guard;
     if (g->on && g->stopped != NULL) {
         code = ERR_LIMIT;
-        snprintf(db->message, sizeof db->message, "%s", g->stopped);
+        snprintf(db->base.message, sizeof db->base.message, "%s", g->stopped);
     } else if (g->on && g->hid_table) {
         code = ERR_INVALID; /* word for word what a table that isn't there gets */
         rc = SQLITE_ERROR;
-        snprintf(db->message, sizeof db->message, "no such table: %s", g->table);
+        snprintf(db->base.message, sizeof db->base.message, "no such table: %s", g->table);
     } else {
-        snprintf(db->message, sizeof db->message, "%s", sqlite3_errmsg(db->handle));
+        snprintf(db->base.message, sizeof db->base.message, "%s", sqlite3_errmsg(db->handle));
     }
     db->last = err_make(code, rc, where);
-    if (sqlite_is_undone(db) && db->undone.code == ERR_OK) {
-        db->undone = db->last;
+    if (db_is_undone(&db->base) && db->base.undone.code == ERR_OK) {
+        db->base.undone = db->last;
     }
     return db->last;
 }
 
-const char *db_message(const struct db *db)
-{
-    return db->message;
-}
-
 /* ---- opening ---- */
 
-static int configure(struct db *db, const struct db_options *o)
+static int configure(struct sqlite *db, const struct db_options *o)
 {
     static const char *const always[] = {
         "PRAGMA trusted_schema = OFF",
@@ -178,7 +173,7 @@ static int configure(struct db *db, const struct db_options *o)
 
 /* A WAL database needs its -shm file even for reading. Where it can't be made, and no -wal holds
  * newer pages, nobody can be writing here: then the file may be read as it stands. */
-static int open_immutable(struct db *db, const char *path)
+static int open_immutable(struct sqlite *db, const char *path)
 {
     struct buf uri;
     buf_init(&uri, 16384);
@@ -227,7 +222,7 @@ static int make_file(const char *path)
  * never brought to the disk and won't try again, and what is committed behind them in the WAL would
  * go with them when power is cut. Written to the database anew, they are safe; where nobody has
  * left anything behind, this does nothing. It waits for nobody. */
-static int settle_wal(struct db *db)
+static int settle_wal(struct sqlite *db)
 {
     int rc = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     switch (rc & 0xff) {
@@ -241,7 +236,7 @@ static int settle_wal(struct db *db)
     }
 }
 
-static int open_handle(struct db *db, const char *path, const struct db_options *o)
+static int open_handle(struct sqlite *db, const char *path, const struct db_options *o)
 {
     int flags = SQLITE_OPEN_NOMUTEX;
     switch (o->mode) {
@@ -275,63 +270,20 @@ static int open_handle(struct db *db, const char *path, const struct db_options 
 
 static int on_commit(void *context)
 {
-    struct db *db = context;
+    struct sqlite *db = context;
     db->committing = true;
     return 0;
 }
 
 static void on_rollback(void *context)
 {
-    struct db *db = context;
+    struct sqlite *db = context;
     db->rolled_back = true;
-}
-
-struct err db_open(struct db **out, const char *path, const struct db_options *options)
-{
-    *out = NULL;
-    bool ours = options->mode == DB_CREATE && options->vfs == NULL && path[0] != ':';
-    int number = ours ? make_file(path) : 0;
-    if (number != 0) {
-        return err_make(code_of_errno(number, ERR_IO), number, "db_open");
-    }
-    struct db *db = calloc(1, sizeof *db);
-    if (db == NULL) {
-        return err_make(ERR_NOMEM, 0, "db_open");
-    }
-    statements_init(db);
-    int rc = open_handle(db, path, options);
-    if (rc != SQLITE_OK) {
-        struct err err =
-            db->handle ? sqlite_failed(db, rc, "db_open") : err_make(code_of(rc, 0), rc, "db_open");
-        db_close(db);
-        return err;
-    }
-    sqlite3_commit_hook(db->handle, on_commit, db);
-    sqlite3_rollback_hook(db->handle, on_rollback, db);
-    *out = db;
-    return err_ok();
-}
-
-void db_close(struct db *db)
-{
-    if (db == NULL) {
-        return;
-    }
-    db->ended = NULL;
-    statements_release(db);
-    sqlite3_close_v2(db->handle);
-    while (db->defined != NULL) {
-        struct defined *next = db->defined->next;
-        buf_release(&db->defined->scratch);
-        free(db->defined);
-        db->defined = next;
-    }
-    free(db);
 }
 
 /* ---- transactions ---- */
 
-void sqlite_settle(struct db *db)
+void sqlite_settle(struct sqlite *db)
 {
     bool over = db->rolled_back || (db->committing && sqlite3_get_autocommit(db->handle) != 0);
     if (!over) {
@@ -340,108 +292,30 @@ void sqlite_settle(struct db *db)
     bool committed = !db->rolled_back;
     db->committing = false;
     db->rolled_back = false;
-    if (db->ended != NULL) {
-        db->ended(db->ended_context, committed);
+    if (db->base.ended != NULL) {
+        db->base.ended(db->base.ended_context, committed);
     }
 }
 
-void db_on_transaction_end(struct db *db, void (*ended)(void *context, bool committed),
-                           void *context)
+static struct err execute(struct db *base, const char *sql)
 {
-    db->ended = ended;
-    db->ended_context = context;
-}
-
-bool sqlite_is_undone(const struct db *db)
-{
-    return db->begun && sqlite3_get_autocommit(db->handle) != 0;
-}
-
-struct err db_exec(struct db *db, const char *sql)
-{
-    if (sqlite_is_undone(db)) {
-        return db->undone;
-    }
+    struct sqlite *db = sqlite_of(base);
     int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
     struct err err = rc == SQLITE_OK ? err_ok() : sqlite_failed(db, rc, "db_exec");
     sqlite_settle(db);
     return err;
 }
 
-static struct err run(struct db *db, const char *sql, const char *where)
+static bool in_transaction(const struct db *base)
 {
-    struct stmt st;
-    struct err err = db_use(db, sql, &st);
-    return err.code == ERR_OK ? db_step_done(&st, where) : err;
-}
-
-struct err db_begin(struct db *db, enum db_lock lock)
-{
-    assert(!db_in_transaction(db) && !db->begun);
-    struct err err = run(db, lock == DB_LOCK_WRITE ? "BEGIN IMMEDIATE" : "BEGIN", "db_begin");
-    db->begun = err.code == ERR_OK;
-    db->undone = err_ok();
-    return err;
-}
-
-struct err db_end(struct db *db, struct err err)
-{
-    if (err.code == ERR_OK) {
-        err = run(db, "COMMIT", "db_end");
-    }
-    db->begun = false;
-    if (err.code != ERR_OK && db_in_transaction(db)) {
-        char message[MESSAGE_MAX]; /* of the first failure, not of the way back */
-        memcpy(message, db->message, sizeof message);
-        struct err undo = run(db, "ROLLBACK", "db_end");
-        (void)
-            undo; /* SQLite rolls back by itself where ROLLBACK can't; `err` says why we're here */
-        memcpy(db->message, message, sizeof message);
-    }
-    return err;
-}
-
-struct err db_savepoint(struct db *db)
-{
-    assert(db_in_transaction(db));
-    return run(db, "SAVEPOINT step", "db_savepoint");
-}
-
-struct err db_savepoint_end(struct db *db, bool keep)
-{
-    if (!db_in_transaction(db)) {
-        return db->undone; /* a full disk or a failed write has undone everything already */
-    }
-    struct err err = keep ? err_ok() : run(db, "ROLLBACK TO step", "db_savepoint_end");
-    return err.code == ERR_OK ? run(db, "RELEASE step", "db_savepoint_end") : err;
-}
-
-bool db_in_transaction(const struct db *db)
-{
-    return sqlite3_get_autocommit(db->handle) == 0;
+    return sqlite3_get_autocommit(((const struct sqlite *)base)->handle) == 0;
 }
 
 /* ---- questions ---- */
 
-int64_t db_changes(const struct db *db)
+static int64_t changes(struct db *base)
 {
-    return sqlite3_changes64(db->handle);
-}
-
-struct err db_one_int(struct db *db, const char *sql, int64_t *out)
-{
-    struct stmt st;
-    struct err err = db_use(db, sql, &st);
-    if (err.code != ERR_OK) {
-        return err;
-    }
-    if (!db_step_row(&st)) {
-        err = stmt_err(&st, "db_one_int");
-        return err.code == ERR_OK ? err_make(ERR_NOT_FOUND, 0, "db_one_int") : err;
-    }
-    *out = col_int(&st, 0);
-    stmt_reset(&st);
-    return err_ok();
+    return sqlite3_changes64(sqlite_of(base)->handle);
 }
 
 struct err db_shrink(struct db *db)
@@ -449,19 +323,19 @@ struct err db_shrink(struct db *db)
     return db_exec(db, "PRAGMA incremental_vacuum");
 }
 
-int64_t db_data_version(struct db *db)
+static int64_t data_version(struct db *db)
 {
     int64_t version = -1;
     struct err err = db_one_int(db, "PRAGMA data_version", &version);
     return err.code == ERR_OK ? version : -1;
 }
 
-struct err db_schema_version(struct db *db, int64_t *out)
+static struct err schema_version(struct db *db, int64_t *out)
 {
     return db_one_int(db, "PRAGMA user_version", out);
 }
 
-struct err db_schema_version_set(struct db *db, int64_t version)
+static struct err schema_version_set(struct db *db, int64_t version)
 {
     char sql[64];
     (void)snprintf(sql, sizeof sql, "PRAGMA user_version = %" PRId64, version);
@@ -487,4 +361,73 @@ struct err db_integrity(struct db *db, struct buf *report)
         buf_printf(report, "%s\n", db_message(db));
     }
     return err.code == ERR_OK && !sound ? err_make(ERR_CORRUPT, 0, "db_integrity") : err;
+}
+
+/* ---- the driver ---- */
+
+static void close_handle(struct db *base)
+{
+    struct sqlite *db = sqlite_of(base);
+    statements_release(db);
+    sqlite3_close_v2(db->handle);
+    while (db->defined != NULL) {
+        struct defined *next = db->defined->next;
+        buf_release(&db->defined->scratch);
+        free(db->defined);
+        db->defined = next;
+    }
+    free(db);
+}
+
+static const struct db_driver driver = {
+    .begin_read = "BEGIN",
+    .begin_write = "BEGIN IMMEDIATE",
+    .close = close_handle,
+    .exec = execute,
+    .use = sqlite_use,
+    .prepare = sqlite_prepare,
+    .finalize = sqlite_finalize,
+    .reset = sqlite_reset,
+    .bind = sqlite_bind,
+    .step = sqlite_step,
+    .finish = sqlite_finish,
+    .count = sqlite_count,
+    .name = sqlite_name,
+    .is_null = sqlite_is_null,
+    .as_int = sqlite_as_int,
+    .as_real = sqlite_as_real,
+    .as_bytes = sqlite_as_bytes,
+    .as_value = sqlite_as_value,
+    .in_transaction = in_transaction,
+    .changes = changes,
+    .data_version = data_version,
+    .schema_version = schema_version,
+    .schema_version_set = schema_version_set,
+};
+
+struct err db_open(struct db **out, const char *path, const struct db_options *options)
+{
+    *out = NULL;
+    bool ours = options->mode == DB_CREATE && options->vfs == NULL && path[0] != ':';
+    int number = ours ? make_file(path) : 0;
+    if (number != 0) {
+        return err_make(code_of_errno(number, ERR_IO), number, "db_open");
+    }
+    struct sqlite *db = calloc(1, sizeof *db);
+    if (db == NULL) {
+        return err_make(ERR_NOMEM, 0, "db_open");
+    }
+    db->base.driver = &driver;
+    statements_init(db);
+    int rc = open_handle(db, path, options);
+    if (rc != SQLITE_OK) {
+        struct err err =
+            db->handle ? sqlite_failed(db, rc, "db_open") : err_make(code_of(rc, 0), rc, "db_open");
+        close_handle(&db->base);
+        return err;
+    }
+    sqlite3_commit_hook(db->handle, on_commit, db);
+    sqlite3_rollback_hook(db->handle, on_rollback, db);
+    *out = &db->base;
+    return err_ok();
 }

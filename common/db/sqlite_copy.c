@@ -31,14 +31,14 @@ static int open_target(sqlite3 **out, const char *path)
 }
 
 /* What failed is said by the copy's connection, reading errors of the source included. */
-static struct err copy_failed(struct db *db, sqlite3 *to, int rc)
+static struct err copy_failed(struct sqlite *db, sqlite3 *to, int rc)
 {
-    snprintf(db->message, sizeof db->message, "%s", to == NULL ? "" : sqlite3_errmsg(to));
+    snprintf(db->base.message, sizeof db->base.message, "%s", to == NULL ? "" : sqlite3_errmsg(to));
     db->last = sqlite_err_of(rc, to == NULL ? 0 : sqlite3_system_errno(to), "db_copy");
     return db->last;
 }
 
-static struct err copy_pages(struct db *from, sqlite3 *to,
+static struct err copy_pages(struct sqlite *from, sqlite3 *to,
                              bool (*go_on)(void *context, int done, int all), void *context)
 {
     sqlite3_backup *backup = sqlite3_backup_init(to, "main", from->handle, "main");
@@ -77,7 +77,8 @@ struct err db_copy(struct db *from, const char *path,
     }
     if (err.code == ERR_OK) {
         int rc = open_target(&to, path);
-        err = rc == SQLITE_OK ? copy_pages(from, to, go_on, context) : copy_failed(from, to, rc);
+        err = rc == SQLITE_OK ? copy_pages(sqlite_of(from), to, go_on, context)
+                              : copy_failed(sqlite_of(from), to, rc);
         if (sqlite3_close(to) != SQLITE_OK && err.code == ERR_OK) {
             err = err_make(ERR_INTERNAL, 0, "db_copy");
         }

@@ -5,14 +5,13 @@
 #ifndef COMMON_DB_SQLITE_DRIVER_H
 #define COMMON_DB_SQLITE_DRIVER_H
 
-#include "common/db/db.h"
+#include "common/db/driver.h"
 
 #include <sqlite3.h>
 
 #define STATEMENTS_MAX    256 /* kept by a connection; about 1 MiB at the worst */
 #define STATEMENT_BUCKETS 512
 #define STATEMENT_NEAR    256 /* slots of the table by address */
-#define MESSAGE_MAX       256
 
 /* A kept statement. `text` is our own copy: callers compose SQL in buffers of their own. */
 struct kept {
@@ -42,7 +41,7 @@ struct guard_state {
  * and freed by db_close. */
 struct defined {
     struct defined *next;
-    struct db *db;
+    struct sqlite *db;
     db_function function; /* NULL: a table */
     db_row row;
     void *context;
@@ -51,9 +50,9 @@ struct defined {
     char columns[160]; /* of a table: its CREATE TABLE */
 };
 
-struct db {
+struct sqlite {
+    struct db base;
     sqlite3 *handle;
-    char message[MESSAGE_MAX];
     struct err last; /* the last failure */
 
     struct kept kept[STATEMENTS_MAX];
@@ -65,30 +64,43 @@ struct db {
     struct defined *defined;
     struct guard_state guard;
 
-    void (*ended)(void *context, bool committed);
-    void *ended_context;
-    bool begun;        /* by db_begin, and not ended yet */
-    struct err undone; /* what made SQLite roll it back by itself */
-    bool committing;   /* the commit hook ran: durable only once the statement came back */
+    bool committing; /* the commit hook ran: durable only once the statement came back */
     bool rolled_back;
 };
 
+static inline struct sqlite *sqlite_of(struct db *db)
+{
+    return (struct sqlite *)db;
+}
+
 /* The error of the call that just failed, message and all. `rc` is its (extended) result. */
-struct err sqlite_failed(struct db *db, int rc, const char *where);
-/* Whether db_begin's transaction is gone already: a full disk, a failed read or want of memory
- * makes SQLite roll back by itself, and what follows would be saved statement by statement. */
-bool sqlite_is_undone(const struct db *db);
+struct err sqlite_failed(struct sqlite *db, int rc, const char *where);
 /* The same without a connection of ours: of another one, and of an errno. */
 struct err sqlite_err_of(int rc, int system, const char *where);
 struct err sqlite_file_failed(int number, const char *where);
 /* After each call that may have ended a transaction: tells who asked. */
-void sqlite_settle(struct db *db);
-void statements_init(struct db *db);
-void statements_release(struct db *db);
+void sqlite_settle(struct sqlite *db);
+/* sqlite_stmt.c's part of the driver. */
+struct err sqlite_use(struct db *db, const char *sql, struct stmt *out);
+struct err sqlite_prepare(struct db *db, const char *sql, struct stmt *out, const char **tail);
+void sqlite_finalize(struct stmt *st);
+void sqlite_reset(struct stmt *st);
+struct err sqlite_bind(struct stmt *st, int index, const struct value *value);
+bool sqlite_step(struct stmt *st);
+void sqlite_finish(struct stmt *st);
+int sqlite_count(const struct stmt *st);
+const char *sqlite_name(const struct stmt *st, int column);
+bool sqlite_is_null(const struct stmt *st, int column);
+int64_t sqlite_as_int(const struct stmt *st, int column);
+double sqlite_as_real(const struct stmt *st, int column);
+struct bytes sqlite_as_bytes(const struct stmt *st, int column);
+struct value sqlite_as_value(const struct stmt *st, int column);
+void statements_init(struct sqlite *db);
+void statements_release(struct sqlite *db);
 /* SQLite's value as ours, borrowed; ours as SQLite's, copied. */
 struct value sqlite_value_of(sqlite3_value *v);
 void sqlite_answer(sqlite3_context *to, const struct value *answer);
 /* In the list of `db`, which frees it; NULL without memory. */
-struct defined *sqlite_defined_new(struct db *db, const char *name, void *context);
+struct defined *sqlite_defined_new(struct sqlite *db, const char *name, void *context);
 
 #endif

@@ -51,7 +51,7 @@ static void on_call(sqlite3_context *to, int count, sqlite3_value **args)
     }
 }
 
-struct defined *sqlite_defined_new(struct db *db, const char *name, void *context)
+struct defined *sqlite_defined_new(struct sqlite *db, const char *name, void *context)
 {
     struct defined *d = calloc(1, sizeof *d);
     if (d == NULL) {
@@ -66,9 +66,10 @@ struct defined *sqlite_defined_new(struct db *db, const char *name, void *contex
     return d;
 }
 
-struct err db_define(struct db *db, const char *name, int arg_count, db_function function,
+struct err db_define(struct db *base, const char *name, int arg_count, db_function function,
                      void *context)
 {
+    struct sqlite *db = sqlite_of(base);
     struct defined *d = sqlite_defined_new(db, name, context);
     if (d == NULL) {
         return err_make(ERR_NOMEM, 0, "db_define");

@@ -25,7 +25,7 @@ static const char *const functions_denied[] = {"load_extension", "readfile", "wr
                                                "fts3_tokenizer"};
 
 /* Ours are for triggers: they remember things. */
-static bool is_ours(const struct db *db, const char *name)
+static bool is_ours(const struct sqlite *db, const char *name)
 {
     const struct defined *d = db->defined;
     while (d != NULL && strcasecmp(name, d->name) != 0) {
@@ -34,7 +34,7 @@ static bool is_ours(const struct db *db, const char *name)
     return d != NULL;
 }
 
-static int may_call(const struct db *db, const char *name)
+static int may_call(const struct sqlite *db, const char *name)
 {
     for (size_t i = 0; i < count_of(functions_denied); i++) {
         if (strcasecmp(name, functions_denied[i]) == 0) {
@@ -51,7 +51,7 @@ static int hide(struct guard_state *g, const char *table)
     return SQLITE_DENY;
 }
 
-static int may_read(struct db *db, const char *table)
+static int may_read(struct sqlite *db, const char *table)
 {
     struct guard_state *g = &db->guard;
     for (const char *const *name = g->rules.denied; name != NULL && *name != NULL; name++) {
@@ -65,7 +65,7 @@ static int may_read(struct db *db, const char *table)
 static int on_question(void *context, int action, const char *a, const char *b, const char *base,
                        const char *inner)
 {
-    struct db *db = context;
+    struct sqlite *db = context;
     (void)base;
     (void)inner;
     switch (action) {
@@ -93,8 +93,9 @@ static int on_progress(void *context)
     return g->stopped != NULL;
 }
 
-struct err db_guard_on(struct db *db, const struct db_guard *guard)
+struct err db_guard_on(struct db *base, const struct db_guard *guard)
 {
+    struct sqlite *db = sqlite_of(base);
     assert(!db->guard.on);
     db->guard = (struct guard_state){.rules = *guard, .on = true};
     for (size_t i = 0; i < count_of(limits); i++) {
@@ -105,14 +106,15 @@ struct err db_guard_on(struct db *db, const struct db_guard *guard)
     int rc = sqlite3_set_authorizer(db->handle, on_question, db);
     if (rc != SQLITE_OK) {
         struct err err = sqlite_failed(db, rc, "db_guard_on");
-        db_guard_off(db);
+        db_guard_off(base);
         return err;
     }
     return err_ok();
 }
 
-void db_guard_off(struct db *db)
+void db_guard_off(struct db *base)
 {
+    struct sqlite *db = sqlite_of(base);
     if (!db->guard.on) {
         return;
     }

@@ -19,24 +19,24 @@ static uint64_t hash_text(const char *text)
     return hash;
 }
 
-static struct near *near_slot(struct db *db, const char *address)
+static struct near *near_slot(struct sqlite *db, const char *address)
 {
     return &db->near[((uintptr_t)address >> 3) % STATEMENT_NEAR];
 }
 
-static int *bucket_of(struct db *db, uint64_t hash)
+static int *bucket_of(struct sqlite *db, uint64_t hash)
 {
     return &db->buckets[hash % STATEMENT_BUCKETS];
 }
 
-void statements_init(struct db *db)
+void statements_init(struct sqlite *db)
 {
     for (size_t i = 0; i < STATEMENT_BUCKETS; i++) {
         db->buckets[i] = -1;
     }
 }
 
-void statements_release(struct db *db)
+void statements_release(struct sqlite *db)
 {
     for (int i = 0; i < db->kept_count; i++) {
         sqlite3_finalize(db->kept[i].handle);
@@ -47,7 +47,7 @@ void statements_release(struct db *db)
     statements_init(db);
 }
 
-static struct kept *find_kept(struct db *db, const char *sql, uint64_t *hash)
+static struct kept *find_kept(struct sqlite *db, const char *sql, uint64_t *hash)
 {
     const struct near *near = near_slot(db, sql);
     if (near->address == sql && db->kept[near->index].handle != NULL &&
@@ -63,7 +63,7 @@ static struct kept *find_kept(struct db *db, const char *sql, uint64_t *hash)
     return NULL;
 }
 
-static void drop_kept(struct db *db, int index)
+static void drop_kept(struct sqlite *db, int index)
 {
     struct kept *k = &db->kept[index];
     int *link = bucket_of(db, k->hash);
@@ -77,7 +77,7 @@ static void drop_kept(struct db *db, int index)
 }
 
 /* A place for one more; -1 where every statement is being stepped just now. */
-static int free_place(struct db *db)
+static int free_place(struct sqlite *db)
 {
     if (db->kept_count < STATEMENTS_MAX) {
         return db->kept_count++;
@@ -98,7 +98,7 @@ static int free_place(struct db *db)
     return oldest;
 }
 
-static struct err keep(struct db *db, const char *sql, uint64_t hash, struct kept **out)
+static struct err keep(struct sqlite *db, const char *sql, uint64_t hash, struct kept **out)
 {
     sqlite3_stmt *handle = NULL;
     int rc = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &handle, NULL);
@@ -119,15 +119,15 @@ static struct err keep(struct db *db, const char *sql, uint64_t hash, struct kep
     return err_ok();
 }
 
-struct err db_use(struct db *db, const char *sql, struct stmt *out)
+struct err sqlite_use(struct db *base, const char *sql, struct stmt *out)
 {
-    *out = (struct stmt){.db = db};
+    struct sqlite *db = sqlite_of(base);
     uint64_t hash = 0;
     struct kept *k = find_kept(db, sql, &hash);
     if (k == NULL) {
-        out->err = keep(db, sql, hash, &k);
-        if (out->err.code != ERR_OK) {
-            return out->err;
+        struct err err = keep(db, sql, hash, &k);
+        if (err.code != ERR_OK) {
+            return err;
         }
     } else {
         assert(
@@ -141,186 +141,113 @@ struct err db_use(struct db *db, const char *sql, struct stmt *out)
     return err_ok();
 }
 
-struct err db_prepare(struct db *db, const char *sql, struct stmt *out, const char **tail)
+struct err sqlite_prepare(struct db *base, const char *sql, struct stmt *out, const char **tail)
 {
-    *out = (struct stmt){.db = db};
+    struct sqlite *db = sqlite_of(base);
     db->guard.steps = 0;
     db->guard.stopped = NULL;
     db->guard.hid_table = false;
     sqlite3_stmt *handle = NULL;
     int rc = sqlite3_prepare_v2(db->handle, sql, -1, &handle, tail);
     if (rc != SQLITE_OK) {
-        out->err = sqlite_failed(db, rc, "db_prepare");
-    } else if (handle == NULL) { /* nothing but spaces and comments */
-        out->err = err_make(ERR_INVALID, 0, "db_prepare");
-        snprintf(db->message, sizeof db->message, "no statement");
+        return sqlite_failed(db, rc, "db_prepare");
+    }
+    if (handle == NULL) { /* nothing but spaces and comments */
+        snprintf(base->message, sizeof base->message, "no statement");
+        return err_make(ERR_INVALID, 0, "db_prepare");
     }
     out->handle = handle;
-    return out->err;
+    return err_ok();
 }
 
-void stmt_close(struct stmt *st)
+void sqlite_finalize(struct stmt *st)
 {
     sqlite3_finalize(st->handle);
-    st->handle = NULL;
 }
 
-void stmt_reset(struct stmt *st)
+void sqlite_reset(struct stmt *st)
 {
-    if (st->handle != NULL) {
-        sqlite3_reset(st->handle);
-        sqlite_settle(st->db);
-    }
+    sqlite3_reset(st->handle);
+    sqlite_settle(sqlite_of(st->db));
 }
 
-/* ---- bindings: the first failure sticks and shows at the step ---- */
+/* ---- bindings ---- */
 
-static void bound(struct stmt *st, int rc)
+static int bind_any(sqlite3_stmt *handle, int index, const struct value *v)
 {
-    if (rc != SQLITE_OK && st->err.code == ERR_OK) {
-        st->err = sqlite_failed(st->db, rc, "bind");
-    }
-}
-
-void bind_null(struct stmt *st, int index)
-{
-    if (st->err.code == ERR_OK) {
-        bound(st, sqlite3_bind_null(st->handle, index));
-    }
-}
-
-void bind_int(struct stmt *st, int index, int64_t i)
-{
-    if (st->err.code == ERR_OK) {
-        bound(st, sqlite3_bind_int64(st->handle, index, i));
-    }
-}
-
-void bind_real(struct stmt *st, int index, double d)
-{
-    if (st->err.code == ERR_OK) {
-        bound(st, sqlite3_bind_double(st->handle, index, d));
-    }
-}
-
-void bind_text(struct stmt *st, int index, const char *text)
-{
-    if (text == NULL) {
-        bind_null(st, index);
-    } else {
-        bind_text_bytes(st, index, bytes_text(text));
-    }
-}
-
-void bind_text_bytes(struct stmt *st, int index, struct bytes text)
-{
-    if (st->err.code == ERR_OK) {
-        const char *at = text.at == NULL ? "" : (const char *)text.at;
-        bound(st,
-              sqlite3_bind_text64(st->handle, index, at, text.size, SQLITE_STATIC, SQLITE_UTF8));
-    }
-}
-
-void bind_blob(struct stmt *st, int index, struct bytes blob)
-{
-    if (st->err.code == ERR_OK) {
-        const void *at = blob.at == NULL ? (const void *)"" : blob.at;
-        bound(st, sqlite3_bind_blob64(st->handle, index, at, blob.size, SQLITE_STATIC));
-    }
-}
-
-void bind_id(struct stmt *st, int index, const uint8_t id[16])
-{
-    bind_blob(st, index, bytes_of(id, 16));
-}
-
-void bind_value(struct stmt *st, int index, const struct value *value)
-{
-    switch (value->kind) {
+    const char *at = v->b.at == NULL ? "" : (const char *)v->b.at;
+    switch (v->kind) {
     case VALUE_NULL:
-        bind_null(st, index);
         break;
     case VALUE_INT:
-        bind_int(st, index, value->i);
-        break;
+        return sqlite3_bind_int64(handle, index, v->i);
     case VALUE_REAL:
-        bind_real(st, index, value->d);
-        break;
+        return sqlite3_bind_double(handle, index, v->d);
     case VALUE_TEXT:
-        bind_text_bytes(st, index, value->b);
-        break;
+        return sqlite3_bind_text64(handle, index, at, v->b.size, SQLITE_STATIC, SQLITE_UTF8);
     case VALUE_BLOB:
-        bind_blob(st, index, value->b);
-        break;
+        return sqlite3_bind_blob64(handle, index, at, v->b.size, SQLITE_STATIC);
     }
+    return sqlite3_bind_null(handle, index);
+}
+
+struct err sqlite_bind(struct stmt *st, int index, const struct value *value)
+{
+    int rc = bind_any(st->handle, index, value);
+    return rc == SQLITE_OK ? err_ok() : sqlite_failed(sqlite_of(st->db), rc, "bind");
 }
 
 /* ---- steps ---- */
 
-bool db_step_row(struct stmt *st)
+bool sqlite_step(struct stmt *st)
 {
-    if (st->err.code == ERR_OK && sqlite_is_undone(st->db)) {
-        st->err = st->db->undone;
+    int rc = sqlite3_step(st->handle);
+    if (rc == SQLITE_ROW) {
+        return true;
     }
-    if (st->err.code == ERR_OK) {
-        int rc = sqlite3_step(st->handle);
-        if (rc == SQLITE_ROW) {
-            return true;
-        }
-        if (rc != SQLITE_DONE) {
-            st->err = sqlite_failed(st->db, rc, "db_step_row");
-        }
+    if (rc != SQLITE_DONE) {
+        st->err = sqlite_failed(sqlite_of(st->db), rc, "db_step_row");
     }
-    stmt_reset(st);
+    sqlite_reset(st);
     return false;
 }
 
-struct err db_step_done(struct stmt *st, const char *where)
+void sqlite_finish(struct stmt *st)
 {
-    while (db_step_row(st)) {
+    while (sqlite_step(st)) {
         /* rows of a RETURNING or a PRAGMA that nobody wants */
     }
-    return stmt_err(st, where);
-}
-
-struct err stmt_err(const struct stmt *st, const char *where)
-{
-    struct err err = st->err;
-    if (err.code != ERR_OK) {
-        err.where = where;
-    }
-    return err;
 }
 
 /* ---- columns ---- */
 
-int col_count(const struct stmt *st)
+int sqlite_count(const struct stmt *st)
 {
     return sqlite3_column_count(st->handle);
 }
 
-const char *col_name(const struct stmt *st, int column)
+const char *sqlite_name(const struct stmt *st, int column)
 {
     const char *name = sqlite3_column_name(st->handle, column);
     return name == NULL ? "" : name;
 }
 
-bool col_is_null(const struct stmt *st, int column)
+bool sqlite_is_null(const struct stmt *st, int column)
 {
     return sqlite3_column_type(st->handle, column) == SQLITE_NULL;
 }
 
-int64_t col_int(const struct stmt *st, int column)
+int64_t sqlite_as_int(const struct stmt *st, int column)
 {
     return sqlite3_column_int64(st->handle, column);
 }
 
-double col_real(const struct stmt *st, int column)
+double sqlite_as_real(const struct stmt *st, int column)
 {
     return sqlite3_column_double(st->handle, column);
 }
 
-struct bytes col_bytes(const struct stmt *st, int column)
+struct bytes sqlite_as_bytes(const struct stmt *st, int column)
 {
     const void *at = sqlite3_column_type(st->handle, column) == SQLITE_BLOB
                          ? sqlite3_column_blob(st->handle, column)
@@ -328,25 +255,9 @@ struct bytes col_bytes(const struct stmt *st, int column)
     return bytes_of(at, (size_t)sqlite3_column_bytes(st->handle, column));
 }
 
-const char *col_text(const struct stmt *st, int column)
-{
-    const unsigned char *text = sqlite3_column_text(st->handle, column);
-    return text == NULL ? "" : (const char *)text;
-}
-
-struct value col_value(const struct stmt *st, int column)
+struct value sqlite_as_value(const struct stmt *st, int column)
 {
     return sqlite_value_of(sqlite3_column_value(st->handle, column));
-}
-
-bool col_id(const struct stmt *st, int column, uint8_t id[16])
-{
-    struct bytes b = col_bytes(st, column);
-    if (sqlite3_column_type(st->handle, column) != SQLITE_BLOB || b.size != 16) {
-        return false;
-    }
-    memcpy(id, b.at, 16);
-    return true;
 }
 
 struct value sqlite_value_of(sqlite3_value *v)

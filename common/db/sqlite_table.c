@@ -110,9 +110,10 @@ static int on_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *out)
     return SQLITE_OK;
 }
 
-struct err db_define_table(struct db *db, const char *name, const char *columns, db_row row,
+struct err db_define_table(struct db *base, const char *name, const char *columns, db_row row,
                            void *context)
 {
+    struct sqlite *db = sqlite_of(base);
     static const sqlite3_module module = {
         .xConnect = on_connect, /* no xCreate: eponymous only */
         .xBestIndex = on_best_index,
