@@ -225,13 +225,7 @@ static struct err run(struct db *db, const char *sql, const char *where)
 {
     struct stmt st;
     struct err err = db_use(db, sql, &st);
-    if (err.code != ERR_OK) {
-        return err;
-    }
-    while (db_step_row(&st)) {
-        /* none of them gives rows; stepped to the end, so that an error shows here */
-    }
-    return stmt_err(&st, where);
+    return err.code == ERR_OK ? db_step_done(&st, where) : err;
 }
 
 struct err db_begin(struct db *db, enum db_lock lock)

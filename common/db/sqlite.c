@@ -368,7 +368,7 @@ struct err db_integrity(struct db *db, struct buf *report)
 static void close_handle(struct db *base)
 {
     struct sqlite *db = sqlite_of(base);
-    statements_release(db);
+    statements_release(&db->statements);
     sqlite3_close_v2(db->handle);
     while (db->defined != NULL) {
         struct defined *next = db->defined->next;
@@ -418,7 +418,7 @@ struct err db_open(struct db **out, const char *path, const struct db_options *o
         return err_make(ERR_NOMEM, 0, "db_open");
     }
     db->base.driver = &driver;
-    statements_init(db);
+    sqlite_statements_init(db);
     int rc = open_handle(db, path, options);
     if (rc != SQLITE_OK) {
         struct err err =

@@ -6,26 +6,9 @@
 #define COMMON_DB_SQLITE_DRIVER_H
 
 #include "common/db/driver.h"
+#include "common/db/statements.h"
 
 #include <sqlite3.h>
-
-#define STATEMENTS_MAX    256 /* kept by a connection; about 1 MiB at the worst */
-#define STATEMENT_BUCKETS 512
-#define STATEMENT_NEAR    256 /* slots of the table by address */
-
-/* A kept statement. `text` is our own copy: callers compose SQL in buffers of their own. */
-struct kept {
-    sqlite3_stmt *handle; /* NULL: a free place */
-    char *text;
-    uint64_t hash;
-    uint64_t last_use;
-    int next; /* in its bucket; -1: the last */
-};
-
-struct near {
-    const char *address;
-    int index;
-};
 
 struct guard_state {
     struct db_guard rules;
@@ -55,12 +38,7 @@ struct sqlite {
     sqlite3 *handle;
     struct err last; /* the last failure */
 
-    struct kept kept[STATEMENTS_MAX];
-    int kept_count;
-    int buckets[STATEMENT_BUCKETS];
-    struct near near[STATEMENT_NEAR];
-    uint64_t uses;
-
+    struct statements statements;
     struct defined *defined;
     struct guard_state guard;
 
@@ -95,8 +73,7 @@ int64_t sqlite_as_int(const struct stmt *st, int column);
 double sqlite_as_real(const struct stmt *st, int column);
 struct bytes sqlite_as_bytes(const struct stmt *st, int column);
 struct value sqlite_as_value(const struct stmt *st, int column);
-void statements_init(struct sqlite *db);
-void statements_release(struct sqlite *db);
+void sqlite_statements_init(struct sqlite *db);
 /* SQLite's value as ours, borrowed; ours as SQLite's, copied. */
 struct value sqlite_value_of(sqlite3_value *v);
 void sqlite_answer(sqlite3_context *to, const struct value *answer);

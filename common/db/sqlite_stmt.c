@@ -1,143 +1,52 @@
-/* Statements: kept ones in a table found by the text's address first (a literal keeps its own)
- * and by content next; bindings, steps, columns.
- *
- *   near[address] ──► kept[index] ◄── buckets[hash of text] ──► kept[].next …
- *
- * Content is compared in both cases, since composed SQL reuses its buffer. When all places are
- * taken, the one unused for longest goes: a statement that was just given out stays valid while
- * STATEMENTS_MAX - 1 other texts are used. */
+/* Statements: kept ones and those of people; bindings, steps, columns. */
 #include "common/base/base.h"
 
 #include "common/db/sqlite_driver.h"
 
-static uint64_t hash_text(const char *text)
+static bool is_busy(const void *handle)
 {
-    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
-    for (; *text != 0; text++) {
-        hash = (hash ^ (uint8_t)*text) * UINT64_C(1099511628211);
-    }
-    return hash;
+    return sqlite3_stmt_busy((sqlite3_stmt *)(uintptr_t)handle) != 0;
 }
 
-static struct near *near_slot(struct sqlite *db, const char *address)
+static void drop(void *handle)
 {
-    return &db->near[((uintptr_t)address >> 3) % STATEMENT_NEAR];
+    sqlite3_finalize(handle);
 }
 
-static int *bucket_of(struct sqlite *db, uint64_t hash)
+void sqlite_statements_init(struct sqlite *db)
 {
-    return &db->buckets[hash % STATEMENT_BUCKETS];
+    statements_init(&db->statements, is_busy, drop);
 }
 
-void statements_init(struct sqlite *db)
+static struct err keep(struct sqlite *db, const char *sql, uint64_t hash, sqlite3_stmt **out)
 {
-    for (size_t i = 0; i < STATEMENT_BUCKETS; i++) {
-        db->buckets[i] = -1;
-    }
-}
-
-void statements_release(struct sqlite *db)
-{
-    for (int i = 0; i < db->kept_count; i++) {
-        sqlite3_finalize(db->kept[i].handle);
-        free(db->kept[i].text);
-    }
-    db->kept_count = 0;
-    memset(db->near, 0, sizeof db->near);
-    statements_init(db);
-}
-
-static struct kept *find_kept(struct sqlite *db, const char *sql, uint64_t *hash)
-{
-    const struct near *near = near_slot(db, sql);
-    if (near->address == sql && db->kept[near->index].handle != NULL &&
-        strcmp(db->kept[near->index].text, sql) == 0) {
-        return &db->kept[near->index];
-    }
-    *hash = hash_text(sql);
-    for (int i = *bucket_of(db, *hash); i >= 0; i = db->kept[i].next) {
-        if (db->kept[i].hash == *hash && strcmp(db->kept[i].text, sql) == 0) {
-            return &db->kept[i];
-        }
-    }
-    return NULL;
-}
-
-static void drop_kept(struct sqlite *db, int index)
-{
-    struct kept *k = &db->kept[index];
-    int *link = bucket_of(db, k->hash);
-    while (*link != index) {
-        link = &db->kept[*link].next;
-    }
-    *link = k->next;
-    sqlite3_finalize(k->handle);
-    free(k->text);
-    *k = (struct kept){0};
-}
-
-/* A place for one more; -1 where every statement is being stepped just now. */
-static int free_place(struct sqlite *db)
-{
-    if (db->kept_count < STATEMENTS_MAX) {
-        return db->kept_count++;
-    }
-    int oldest = -1;
-    for (int i = 0; i < STATEMENTS_MAX; i++) {
-        if (db->kept[i].handle == NULL) {
-            return i;
-        }
-        bool older = oldest < 0 || db->kept[i].last_use < db->kept[oldest].last_use;
-        if (older && !sqlite3_stmt_busy(db->kept[i].handle)) {
-            oldest = i;
-        }
-    }
-    if (oldest >= 0) {
-        drop_kept(db, oldest);
-    }
-    return oldest;
-}
-
-static struct err keep(struct sqlite *db, const char *sql, uint64_t hash, struct kept **out)
-{
-    sqlite3_stmt *handle = NULL;
-    int rc = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &handle, NULL);
+    int rc = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL);
     if (rc != SQLITE_OK) {
         return sqlite_failed(db, rc, "db_use");
     }
-    char *text = strdup(sql);
-    int index = text == NULL || handle == NULL ? -1 : free_place(db);
-    if (index < 0) {
-        sqlite3_finalize(handle);
-        free(text);
-        return err_make(text == NULL ? ERR_NOMEM : ERR_INTERNAL, 0, "db_use");
+    if (*out == NULL) {
+        return err_make(ERR_INTERNAL, 0, "db_use");
     }
-    int *bucket = bucket_of(db, hash);
-    db->kept[index] = (struct kept){.handle = handle, .text = text, .hash = hash, .next = *bucket};
-    *bucket = index;
-    *out = &db->kept[index];
-    return err_ok();
+    return statements_put(&db->statements, sql, hash, *out) ? err_ok()
+                                                            : err_make(ERR_NOMEM, 0, "db_use");
 }
 
 struct err sqlite_use(struct db *base, const char *sql, struct stmt *out)
 {
     struct sqlite *db = sqlite_of(base);
     uint64_t hash = 0;
-    struct kept *k = find_kept(db, sql, &hash);
-    if (k == NULL) {
-        struct err err = keep(db, sql, hash, &k);
+    sqlite3_stmt *handle = statements_find(&db->statements, sql, &hash);
+    if (handle == NULL) {
+        struct err err = keep(db, sql, hash, &handle);
         if (err.code != ERR_OK) {
             return err;
         }
     } else {
-        assert(
-            !sqlite3_stmt_busy(k->handle)); /* used within itself, or left open by its last user */
-        sqlite3_reset(k->handle);
-        sqlite3_clear_bindings(k->handle);
+        assert(!sqlite3_stmt_busy(handle)); /* used within itself, or left open by its last user */
+        sqlite3_reset(handle);
+        sqlite3_clear_bindings(handle);
     }
-    k->last_use = ++db->uses;
-    *near_slot(db, sql) = (struct near){.address = sql, .index = (int)(k - db->kept)};
-    out->handle = k->handle;
+    out->handle = handle;
     return err_ok();
 }
 

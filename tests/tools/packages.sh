@@ -6,11 +6,11 @@
 packages_build="build-essential cmake ninja-build pkg-config libuv1-dev libmbedtls-dev
     libnghttp2-dev libsodium-dev libsqlite3-dev libcurl4-openssl-dev libssl-dev libzstd-dev
     libjansson-dev libmicrohttpd-dev libqrencode-dev libutf8proc-dev libjpeg62-turbo-dev
-    libpng-dev libwebp-dev"
+    libpng-dev libwebp-dev libpq-dev"
 packages_run="curl ca-certificates tzdata"
 packages_test="clang-14 libclang-rt-14-dev clang-tidy-14 clang-format-14 libcmocka-dev python3 git
     ca-certificates curl tzdata sqlite3 zstd openssl nghttp2-client faketime nodejs
-    iproute2 nftables"
+    iproute2 nftables postgresql-15"
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
