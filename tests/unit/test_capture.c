@@ -187,6 +187,32 @@ static void the_index_follows_the_table(void **state)
     assert_int_equal(device_int(d, "SELECT count(*) FROM outbox"), 0);
 }
 
+/* Taken out in any order: neighbours go together, nothing else goes, and no key comes again. */
+static void many_go_from_the_outbox_together(void **state)
+{
+    struct device *d = *state;
+    for (int i = 0; i < 6; i++) {
+        device_run(d, "test",
+                   i == 0 ? "INSERT INTO memo (id, title) VALUES (" ID1 ", 'a')"
+                          : "UPDATE memo SET title = title || 'a'");
+    }
+    OK(outbox_refresh(&d->r));
+    OK(outbox_remove_later(&d->r, 2));
+    OK(outbox_remove_later(&d->r, 3));
+    assert_int_equal(device_int(d, "SELECT count(*) FROM outbox"), 6);
+    OK(outbox_remove_later(&d->r, 6));
+    assert_int_equal(device_int(d, "SELECT count(*) FROM outbox"), 4);
+    OK(outbox_remove_later(&d->r, 5));
+    OK(outbox_remove_rest(&d->r));
+    assert_string_equal(device_text(d, "SELECT group_concat(key) FROM outbox"), "1,4");
+    OK(outbox_remove_later(&d->r, 4));
+    OK(outbox_remove_later(&d->r, 1));
+    OK(outbox_refresh(&d->r)); /* which forgets the index */
+    assert_int_equal(device_int(d, "SELECT count(*) FROM outbox"), 0);
+    device_run(d, "test", "UPDATE memo SET title = 'b'");
+    assert_int_equal(device_int(d, "SELECT key FROM outbox"), 7);
+}
+
 static void human_numbers_carry_the_device(void **state)
 {
     struct device *d = *state;
@@ -271,6 +297,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_transaction_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(an_id_is_for_life, setup, teardown),
         cmocka_unit_test_setup_teardown(stamps_only_rise, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_go_from_the_outbox_together, setup, teardown),
         cmocka_unit_test_setup_teardown(the_index_follows_the_table, setup, teardown),
         cmocka_unit_test_setup_teardown(human_numbers_carry_the_device, setup, teardown),
         cmocka_unit_test_setup_teardown(an_older_file_is_brought_up, setup, teardown),

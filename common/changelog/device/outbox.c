@@ -14,6 +14,8 @@ struct outbox {
     uint32_t *slots;   /* place + 1 of a row's first entry, 0: free */
     size_t slot_count; /* a power of two, at least twice the rows */
     int64_t last_key;
+    size_t gone; /* places of entries that are gone here and still in the table: the first one, */
+    size_t gone_end; /* and behind the last; equal: none */
 };
 
 void outbox_free(struct outbox *o)
@@ -142,27 +144,6 @@ static struct err read_newer(struct replica *r)
         return err;
     }
     return stmt_err(&st, "outbox_refresh");
-}
-
-struct err outbox_refresh(struct replica *r)
-{
-    if (r->outbox != NULL && r->outbox->live == 0) {
-        int64_t last_key = r->outbox->last_key;
-        outbox_reset(r); /* a long-lived process doesn't carry what was judged */
-        if ((r->outbox = calloc(1, sizeof *r->outbox)) != NULL) {
-            r->outbox->last_key = last_key;
-        }
-    } else if (r->outbox == NULL) {
-        r->outbox = calloc(1, sizeof *r->outbox);
-    }
-    if (r->outbox == NULL || (r->outbox->slot_count == 0 && !grow_slots(r->outbox))) {
-        return err_make(ERR_NOMEM, 0, "outbox_refresh");
-    }
-    struct err err = read_newer(r);
-    if (err.code != ERR_OK) {
-        outbox_reset(r);
-    }
-    return err;
 }
 
 static const struct outbox_entry *live_from(const struct outbox *o, uint32_t place_1)
@@ -325,9 +306,31 @@ static struct err raise_floor(struct replica *r, int64_t key)
     return db_step_done(&st, "outbox_floor");
 }
 
-struct err outbox_remove(struct replica *r, int64_t tx)
+struct err outbox_remove_rest(struct replica *r)
 {
     static const char sql[] = "DELETE FROM outbox WHERE key BETWEEN ?1 AND ?2";
+    struct outbox *o = r->outbox;
+    struct stmt st;
+    if (o == NULL || o->gone == o->gone_end) {
+        return err_ok();
+    }
+    int64_t last = o->entries[o->gone_end - 1].key;
+    struct err err = db_use(r->db, sql, &st);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&st, 1, o->entries[o->gone].key);
+    bind_int(&st, 2, last);
+    err = db_step_done(&st, "outbox_remove");
+    if (err.code == ERR_OK && o->gone_end == o->count) { /* the last ones that are known */
+        err = raise_floor(r, last);
+    }
+    o->gone = o->gone_end;
+    return err;
+}
+
+struct err outbox_remove_later(struct replica *r, int64_t tx)
+{
     struct outbox *o = r->outbox;
     size_t count = 0;
     const struct outbox_entry *first = outbox_from(r, tx, &count);
@@ -338,21 +341,47 @@ struct err outbox_remove(struct replica *r, int64_t tx)
     if (mine == 0) {
         return err_ok();
     }
-    struct stmt st;
-    struct err err = db_use(r->db, sql, &st);
+    size_t place = (size_t)(first - o->entries);
+    struct err err = place == o->gone_end ? err_ok() : outbox_remove_rest(r);
     if (err.code != ERR_OK) {
         return err;
     }
-    bind_int(&st, 1, first->key);
-    bind_int(&st, 2, first[mine - 1].key);
-    err = db_step_done(&st, "outbox_remove");
-    size_t place = (size_t)(first - o->entries);
-    if (err.code == ERR_OK && mine == count) { /* the last ones that are known */
-        err = raise_floor(r, first[mine - 1].key);
-    }
+    o->gone = o->gone == o->gone_end ? place : o->gone;
+    o->gone_end = place + mine;
     for (size_t i = place; i < place + mine; i++) {
         o->live -= o->entries[i].op != 0 ? 1 : 0;
         o->entries[i].op = 0;
+    }
+    return err;
+}
+
+struct err outbox_remove(struct replica *r, int64_t tx)
+{
+    struct err err = outbox_remove_later(r, tx);
+    return err.code == ERR_OK ? outbox_remove_rest(r) : err;
+}
+
+struct err outbox_refresh(struct replica *r)
+{
+    struct err err = outbox_remove_rest(r);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    if (r->outbox != NULL && r->outbox->live == 0) {
+        int64_t last_key = r->outbox->last_key;
+        outbox_reset(r); /* a long-lived process doesn't carry what was judged */
+        if ((r->outbox = calloc(1, sizeof *r->outbox)) != NULL) {
+            r->outbox->last_key = last_key;
+        }
+    } else if (r->outbox == NULL) {
+        r->outbox = calloc(1, sizeof *r->outbox);
+    }
+    if (r->outbox == NULL || (r->outbox->slot_count == 0 && !grow_slots(r->outbox))) {
+        return err_make(ERR_NOMEM, 0, "outbox_refresh");
+    }
+    err = read_newer(r);
+    if (err.code != ERR_OK) {
+        outbox_reset(r);
     }
     return err;
 }

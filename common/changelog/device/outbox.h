@@ -66,6 +66,10 @@ MUST_USE struct err outbox_old(struct replica *r, const struct outbox_entry *e, 
 
 /* Takes a judged transaction out of the table and the index. */
 MUST_USE struct err outbox_remove(struct replica *r, int64_t tx);
+/* The same for many, mostly one behind the other: out of the index at once, out of the table with
+ * those beside it, at the latest by outbox_remove_rest, which belongs to the same transaction. */
+MUST_USE struct err outbox_remove_later(struct replica *r, int64_t tx);
+MUST_USE struct err outbox_remove_rest(struct replica *r);
 /* The author of this entry has seen the row up to `base`. */
 MUST_USE struct err outbox_rebase(struct replica *r, const struct outbox_entry *e, int64_t base);
 

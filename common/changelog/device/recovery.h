@@ -12,6 +12,7 @@
 #define CHANGELOG_DEVICE_RECOVERY_H
 
 #include "common/changelog/device/apply.h"
+#include "common/changelog/device/judged.h"
 
 enum recovery_step {
     RECOVERY_NOT_NEEDED,
@@ -44,9 +45,10 @@ MUST_USE struct err recovery_witnessed(struct apply *a, const struct witnesses *
 MUST_USE struct err recovery_finish(struct apply *a);
 
 /* Keeps the server's word on these verdicts, where it can be put together; before they are applied.
- * `*proof` gets its number, 0: none. */
+ * `judged` are their transactions. `*proof` gets its number, 0: none. */
 MUST_USE struct err recovery_keep_proof(struct replica *r, const struct verdicts *verdicts,
-                                        int64_t server_ms, struct arena *arena, int64_t *proof);
+                                        const struct judged *judged, int64_t server_ms,
+                                        struct arena *arena, int64_t *proof);
 /* Those of offered transactions numbered from `from` to `to`, one after the other behind `*after`,
  * in `arena`. ERR_NOT_FOUND: no more. */
 MUST_USE struct err recovery_next_proof(struct replica *r, uint64_t from, uint64_t to,

@@ -5,32 +5,8 @@
 
 #define PROOF_BYTES_MAX MESSAGE_BYTES_MAX
 
-static struct err identity_of(struct replica *r, const struct verdict *v, uint8_t identity[32],
-                              bool *found)
-{
-    struct stmt st;
-    *found = false;
-    struct err err =
-        db_use(r->db, "SELECT identity FROM sent WHERE epoch = ?1 AND device_seq = ?2", &st);
-    if (err.code != ERR_OK) {
-        return err;
-    }
-    bind_int(&st, 1, v->epoch);
-    bind_int(&st, 2, (int64_t)v->device_seq);
-    if (!db_step_row(&st)) {
-        return stmt_err(&st, "proof");
-    }
-    struct bytes stored = col_bytes(&st, 0);
-    *found = stored.size == 32;
-    if (*found) {
-        memcpy(identity, stored.at, 32);
-    }
-    stmt_reset(&st);
-    return err_ok();
-}
-
 /* The accepted and merged ones, in their order. `*whole`: each is known here. */
-static struct err put_together(struct replica *r, const struct verdicts *verdicts,
+static struct err put_together(const struct verdicts *verdicts, const struct judged *judged,
                                struct arena *arena, struct reoffer *out, bool *whole)
 {
     out->entries = arena_array(arena, verdicts->count, sizeof *out->entries);
@@ -50,7 +26,8 @@ static struct err put_together(struct replica *r, const struct verdicts *verdict
         for (size_t k = 0; k < v->row_count; k++) {
             e->seqs[k] = v->rows[k].seq;
         }
-        err = identity_of(r, v, e->identity, whole);
+        *whole = judged[i].has_identity;
+        memcpy(e->identity, judged[i].identity, sizeof e->identity);
         out->count++;
     }
     return err;
@@ -81,7 +58,8 @@ static struct err insert(struct replica *r, const struct reoffer *offer, int64_t
 }
 
 struct err recovery_keep_proof(struct replica *r, const struct verdicts *verdicts,
-                               int64_t server_ms, struct arena *arena, int64_t *proof)
+                               const struct judged *judged, int64_t server_ms, struct arena *arena,
+                               int64_t *proof)
 {
     static const uint8_t none[sizeof verdicts->mac];
     struct reoffer offer = {.received_ms = server_ms};
@@ -91,7 +69,7 @@ struct err recovery_keep_proof(struct replica *r, const struct verdicts *verdict
         return err_ok();
     }
     memcpy(offer.mac, verdicts->mac, sizeof offer.mac);
-    struct err err = put_together(r, verdicts, arena, &offer, &whole);
+    struct err err = put_together(verdicts, judged, arena, &offer, &whole);
     return err.code == ERR_OK && whole && offer.count > 0 ? insert(r, &offer, proof) : err;
 }
 

@@ -7,6 +7,7 @@
 #include "common/changelog/device/forget.h"
 #include "common/changelog/device/freeze.h"
 #include "common/changelog/device/outbox.h"
+#include "common/changelog/device/judged.h"
 #include "common/changelog/device/recovery.h"
 #include "common/changelog/device/restore.h"
 #include "common/changelog/device/sent.h"
@@ -14,6 +15,7 @@
 #include "protocol/codec.h"
 
 #define LOSERS_BYTES_MAX ((size_t)4 * 1024 * 1024)
+#define JUDGED_BYTES_MAX ((size_t)1024 * 1024) /* of 10,000 verdicts, the most in a message */
 
 struct judging {
     struct apply *a;
@@ -24,26 +26,6 @@ struct judging {
     bool under_empty;
     int64_t proof; /* the server's word on this verdict, 0: none */
 };
-
-static struct err find_sent(struct judging *j, bool *waiting)
-{
-    static const char sql[] = "SELECT tx, state FROM sent WHERE epoch = ?1 AND device_seq = ?2";
-    struct stmt st;
-    *waiting = false;
-    struct err err = db_use(j->a->r->db, sql, &st);
-    if (err.code != ERR_OK) {
-        return err;
-    }
-    bind_int(&st, 1, j->verdict->epoch);
-    bind_int(&st, 2, (int64_t)j->verdict->device_seq);
-    if (db_step_row(&st)) {
-        j->tx = col_int(&st, 0);
-        j->state = (enum sent_state)col_int(&st, 1);
-        *waiting = j->state == SENT_WAITING || j->state == SENT_PARKED || j->state == SENT_OFFERED;
-        stmt_reset(&st);
-    }
-    return stmt_err(&st, "verdicts_apply");
-}
 
 /* For each scope the highest number, to know when a backup covers the transaction. */
 static struct err put_numbers(struct judging *j, struct buf *out)
@@ -229,6 +211,26 @@ static bool deletes(const struct verdict_row *row)
            row->unseen[0].value.kind != VALUE_NULL;
 }
 
+/* A new row that stands as it was written, with nothing pending on it any more, takes its number in
+ * one statement. That is nearly all that a sync brings home. */
+static struct err lay_new_row(struct judging *j, const struct table *t,
+                              const struct verdict_row *row, int64_t scope, bool *laid)
+{
+    struct replica *r = j->a->r;
+    const struct row_stamp stamp = {.found = true, .scope = scope, .seq = row->seq};
+    const struct counted nowhere = {.scope = 0};
+    const struct counted is = counted_stamp(&stamp);
+    *laid = false;
+    if (outbox_of_row(r, t->number, row->id) != NULL) {
+        return err_ok();
+    }
+    struct err err = lay_first_stamp(r->db, t, row->id, &stamp, laid);
+    if (*laid) {
+        counted_change(r, t, row->id, &nowhere, &is);
+    }
+    return err;
+}
+
 static struct err lay_verdict_row(struct judging *j, const struct verdict_row *row)
 {
     struct apply *a = j->a;
@@ -251,8 +253,12 @@ static struct err lay_verdict_row(struct judging *j, const struct verdict_row *r
     }
     struct cell *cells = NULL;
     size_t count = 0;
+    bool laid = false;
     err = unseen_cells(j, t, row, &cells, &count);
-    return err.code == ERR_OK
+    if (err.code == ERR_OK && count == 0) {
+        err = lay_new_row(j, t, row, scope, &laid);
+    }
+    return err.code == ERR_OK && !laid
                ? apply_row(a, t, row->id, false, cells, count, scope, row->seq, &missing)
                : err;
 }
@@ -349,7 +355,7 @@ static struct err settle(struct judging *j, const struct outbox_entry *e, size_t
         err = settle_below(j, &e[i]);
     }
     if (err.code == ERR_OK) {
-        err = outbox_remove(j->a->r, j->tx);
+        err = outbox_remove_later(j->a->r, j->tx);
     }
     return err.code == ERR_OK ? recount_end(j, &recount) : err;
 }
@@ -423,7 +429,7 @@ static struct err refuse(struct judging *j)
         }
     }
     if (err.code == ERR_OK && !planted(OUTBOX_STAYS)) {
-        err = outbox_remove(r, j->tx);
+        err = outbox_remove_later(r, j->tx);
     }
     return err.code == ERR_OK ? recount_end(j, &recount) : err;
 }
@@ -550,35 +556,78 @@ static bool is_anothers(const struct judging *j, int64_t sent_to)
     return j->state == SENT_WAITING && j->tx > sent_to;
 }
 
+static bool waits(const struct judging *j)
+{
+    return j->state == SENT_WAITING || j->state == SENT_PARKED || j->state == SENT_OFFERED;
+}
+
+struct batch_of_verdicts {
+    struct apply *a;
+    const struct verdicts *verdicts;
+    struct judged *judged;
+    int64_t server_ms;
+    int64_t sent_to;
+    int64_t proof;
+};
+
+/* Up to the first one that is another's: it and those behind it come again. */
+static struct err apply_each(const struct batch_of_verdicts *b, uint64_t *seen,
+                             struct verdict_tally *tally)
+{
+    uint64_t highest = 0;
+    struct err err = err_ok();
+    for (size_t i = 0; i < b->verdicts->count && err.code == ERR_OK; i++) {
+        struct judging j = {.a = b->a,
+                            .verdict = &b->verdicts->verdicts[i],
+                            .server_ms = b->server_ms,
+                            .proof = b->proof};
+        if (j.verdict->number <= *seen) {
+            continue;
+        }
+        arena_clear(&b->a->arena);
+        if (j.verdict->device_seq <= highest) { /* one before may have been about the same */
+            err = judged_find_one(b->a->r, j.verdict, &b->judged[i]);
+        }
+        highest = j.verdict->device_seq > highest ? j.verdict->device_seq : highest;
+        j.tx = b->judged[i].tx;
+        j.state = b->judged[i].state;
+        bool waiting = err.code == ERR_OK && b->judged[i].found && waits(&j);
+        if (waiting && is_anothers(&j, b->sent_to)) {
+            break;
+        }
+        if (waiting) {
+            err = under_is_empty(b->a->r->db, &j.under_empty);
+        }
+        if (waiting && err.code == ERR_OK) {
+            err = judge(&j, tally);
+        }
+        *seen = j.verdict->number;
+    }
+    return err;
+}
+
 struct err verdicts_apply(struct apply *a, const struct verdicts *verdicts, int64_t server_ms,
                           int64_t sent_to, struct verdict_tally *tally)
 {
+    struct batch_of_verdicts b = {
+        .a = a, .verdicts = verdicts, .server_ms = server_ms, .sent_to = sent_to};
+    struct arena arena; /* of what they are about */
     uint64_t seen = 0;
+    arena_init(&arena, JUDGED_BYTES_MAX);
     struct err err = seen_number(a->r, &seen);
-    int64_t proof = 0;
+    if (err.code == ERR_OK) {
+        err = judged_find(a->r, verdicts, &arena, &b.judged);
+    }
     if (err.code == ERR_OK) {
         arena_clear(&a->arena);
-        err = recovery_keep_proof(a->r, verdicts, server_ms, &a->arena, &proof);
+        err = recovery_keep_proof(a->r, verdicts, b.judged, server_ms, &a->arena, &b.proof);
     }
-    for (size_t i = 0; i < verdicts->count && err.code == ERR_OK; i++) {
-        struct judging j = {
-            .a = a, .verdict = &verdicts->verdicts[i], .server_ms = server_ms, .proof = proof};
-        bool waiting = false;
-        if (j.verdict->number <= seen) {
-            continue;
-        }
-        arena_clear(&a->arena);
-        err = find_sent(&j, &waiting);
-        if (err.code == ERR_OK && waiting && is_anothers(&j, sent_to)) {
-            break; /* it and those behind it come again */
-        }
-        if (err.code == ERR_OK && waiting) {
-            err = under_is_empty(a->r->db, &j.under_empty);
-        }
-        if (err.code == ERR_OK && waiting) {
-            err = judge(&j, tally);
-        }
-        seen = j.verdict->number;
+    if (err.code == ERR_OK) {
+        err = apply_each(&b, &seen, tally);
     }
+    if (err.code == ERR_OK) {
+        err = outbox_remove_rest(a->r);
+    }
+    arena_release(&arena);
     return err.code == ERR_OK ? store_seen(a->r, seen) : err;
 }
