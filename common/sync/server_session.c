@@ -455,20 +455,22 @@ static struct err begin_reading(struct server_session *s, struct store *st)
     return s->packer == NULL ? err_make(ERR_NOMEM, 0, "begin_reading") : err_ok();
 }
 
-/* What the person holds may have changed in this very request. */
-static struct err begin_download(struct server_session *s, struct store *st)
+/* What the person holds may have changed in this very request, and since. */
+static struct err read_permit(struct server_session *s, struct store *st)
 {
     struct gate g;
     struct err err = gate_load(st, s->device, &g);
-    if (err.code == ERR_OK) {
-        err = permit_load(st, g.person, &s->arena, &s->permit);
-    }
+    return err.code == ERR_OK ? permit_load(st, g.person, &s->arena, &s->permit) : err;
+}
+
+static struct err begin_download(struct server_session *s, struct store *st)
+{
     s->params = (struct download_params){.device = s->device,
                                          .epoch = s->epoch,
                                          .hello = &s->request.hello,
                                          .ask = s->request.asks ? &s->request.ask : NULL,
                                          .want = s->request.wants ? &s->request.want : NULL};
-    return err.code == ERR_OK ? download_new(st, &s->permit, &s->params, &s->download) : err;
+    return download_new(st, &s->permit, &s->params, &s->download);
 }
 
 static struct err put_head(struct server_session *s, struct store *st, struct buf *out)
@@ -486,8 +488,13 @@ static struct err put_head(struct server_session *s, struct store *st, struct bu
                                        .epoch = s->epoch,
                                        .after = s->request.hello.verdict_seen,
                                        .answer_ms = s->answer.server_ms,
-                                       .proven = s->request.hello.protocol >= 2};
-    err = server_verdicts_put(st, &told, s->packer, out);
+                                       .proven = s->request.hello.protocol >= 2,
+                                       .permit = &s->permit,
+                                       .catalogue = s->request.hello.catalogue};
+    err = read_permit(s, st);
+    if (err.code == ERR_OK) {
+        err = server_verdicts_put(st, &told, s->packer, out);
+    }
     if (err.code == ERR_OK && (s->request.hello.flags & HELLO_MORE) != 0) {
         return put_end(s, out);
     }

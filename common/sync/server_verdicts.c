@@ -2,13 +2,14 @@
 #include "common/sync/server_verdicts.h"
 
 #include "common/changelog/server/reoffer.h"
+#include "common/changelog/server/verdict_sight.h"
 
 #define VERDICTS_PER_MESSAGE 500
 #define VERDICTS_BYTES       ((size_t)2 * 1024 * 1024) /* of one message, far below its limit */
 #define ARENA_BYTES_MAX      ((size_t)128 * 1024 * 1024)
 
 struct telling {
-    const struct store *st;
+    struct store *st;
     const struct verdicts_told *what;
     struct packer *packer;
     struct buf *out;
@@ -79,13 +80,15 @@ static size_t size_of(const struct verdict *v)
 static struct err tell(void *context, const struct verdict *v, const uint8_t identity[32])
 {
     struct telling *t = context;
-    size_t size = size_of(v);
-    struct err err = err_ok();
-    if (t->count == VERDICTS_PER_MESSAGE || (t->count > 0 && t->size + size > VERDICTS_BYTES)) {
+    struct verdict now = *v; /* it may have been judged some time ago */
+    struct err err = verdict_trim(t->st, t->what->permit, t->what->catalogue, &now);
+    size_t size = size_of(&now);
+    if (err.code == ERR_OK &&
+        (t->count == VERDICTS_PER_MESSAGE || (t->count > 0 && t->size + size > VERDICTS_BYTES))) {
         err = tell_now(t);
     }
     memcpy(t->entries[t->count].identity, identity, sizeof t->entries[0].identity);
-    t->verdicts[t->count++] = *v;
+    t->verdicts[t->count++] = now;
     t->size += size;
     return err;
 }

@@ -263,6 +263,37 @@ static void a_conflict_in_a_moved_row_is_not_told(void **state)
     world_check(w);
 }
 
+/* The same where the verdict was made while she still held the row, and comes when she doesn't: it
+ * says what became of her work, and nothing of the row. */
+static void a_repeated_verdict_tells_what_is_held_now(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE], *laptop = &w->devices[BOSS_LAPTOP];
+    static const char told[] = "SELECT count(*) FROM sent WHERE rows IS NOT NULL";
+    const struct fault_plan cut = {.kind = FAULT_ANSWER_CUT, .at = 40};
+    uint8_t id[16];
+    everybody_holds(w, "Repeated", id);
+    int64_t before = db_count(w, phone->db, told, NULL);
+    set_city(phone, id, "Ann's city");
+    world_pass(w, 1000);
+    set_city(laptop, id, "The boss's city");
+    device_sync(laptop);
+    (void)device_sync_with(phone, &cut, NULL); /* judged; the answer is lost */
+    world_give(w, ANN, BOB);
+    device_sync(phone);
+    assert_int_equal(
+        db_count(w, phone->db, "SELECT count(*) FROM inbox WHERE kind = 'merged'", NULL), 1);
+    assert_int_equal(
+        db_count(w, phone->db, "SELECT count(*) FROM inbox WHERE instr(losers, 'boss') > 0", NULL),
+        0);
+    assert_int_equal(db_count(w, phone->db, told, NULL), before);
+    assert_device(phone, id, "name", "(none)");
+    world_heal(w);
+    assert_server(w, id, "city", "The boss's city");
+    assert_int_equal(kept(w, id, "Ann's city"), 1);
+    world_check(w);
+}
+
 /* A job of many that dies on the way moves each customer once. */
 static void a_job_of_moves_goes_on(void **state)
 {
@@ -293,6 +324,7 @@ int main(void)
         WORLD_TEST(an_edit_before_a_role_was_lost_counts),
         WORLD_TEST(an_edit_before_a_report_was_lost_counts),
         WORLD_TEST(a_conflict_in_a_moved_row_is_not_told),
+        WORLD_TEST(a_repeated_verdict_tells_what_is_held_now),
         WORLD_TEST(a_job_of_moves_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
