@@ -4,8 +4,7 @@
  *   [catalogue, wall_ms, mono_ms, boot, seen_ms, intent, [change, …]]
  *   change: [table, op, id, base, [cell, …]]      cell: [column, value] or [column, value, old] */
 #include "protocol/codec_parts.h"
-
-#include <sodium.h>
+#include "protocol/sha256.h"
 
 static void put_cell(struct cbor_writer *w, const struct cell *cell)
 {
@@ -128,5 +127,5 @@ enum wire_error transaction_decode(struct bytes row_form, struct arena *arena,
 
 void transaction_identity(struct bytes row_form, uint8_t identity[32])
 {
-    crypto_hash_sha256(identity, row_form.at, row_form.size);
+    sha256_of(row_form, identity);
 }

@@ -2,41 +2,40 @@
 #include "common/changelog/server/chain.h"
 
 #include "protocol/codec.h"
-
-#include <sodium.h>
+#include "protocol/sha256.h"
 
 #define PARTS_FIRST 4
 
 struct chain_part {
     int64_t scope;
     struct chain_head head; /* `index` of now, `hash` still the one before */
-    crypto_hash_sha256_state sha;
+    struct sha256 sha;
 };
 
-static void sha_int(crypto_hash_sha256_state *sha, int64_t n)
+static void sha_int(struct sha256 *sha, int64_t n)
 {
     uint8_t bytes[8];
     for (unsigned i = 0; i < sizeof bytes; i++) {
         bytes[i] = (uint8_t)((uint64_t)n >> (56 - 8 * i));
     }
-    crypto_hash_sha256_update(sha, bytes, sizeof bytes);
+    sha256_update(sha, bytes, sizeof bytes);
 }
 
-static void sha_bytes(crypto_hash_sha256_state *sha, struct bytes b)
+static void sha_bytes(struct sha256 *sha, struct bytes b)
 {
     sha_int(sha, (int64_t)b.size);
-    crypto_hash_sha256_update(sha, b.at, b.size);
+    sha256_update(sha, b.at, b.size);
 }
 
 void chain_seal(struct bytes salt, struct bytes first, struct bytes second,
                 uint8_t out[CHAIN_HASH_SIZE])
 {
-    crypto_hash_sha256_state sha;
-    crypto_hash_sha256_init(&sha);
-    crypto_hash_sha256_update(&sha, salt.at, salt.size);
+    struct sha256 sha;
+    sha256_init(&sha);
+    sha256_update(&sha, salt.at, salt.size);
     sha_bytes(&sha, first);
     sha_bytes(&sha, second);
-    crypto_hash_sha256_final(&sha, out);
+    sha256_final(&sha, out);
 }
 
 bool chain_sealed(struct bytes seal, struct bytes first, struct bytes second,
@@ -68,21 +67,21 @@ static void part_begin(struct chain_part *part, const struct chain_entry *e,
 {
     static const char name[] = "legwork chain 1";
     static const uint8_t nobody[16];
-    crypto_hash_sha256_state *sha = &part->sha;
-    crypto_hash_sha256_init(sha);
-    crypto_hash_sha256_update(sha, (const uint8_t *)name, sizeof name - 1);
-    crypto_hash_sha256_update(sha, part->head.hash, sizeof part->head.hash);
-    crypto_hash_sha256_update(sha, &id->kind, 1);
-    crypto_hash_sha256_update(sha, id->id, sizeof id->id);
+    struct sha256 *sha = &part->sha;
+    sha256_init(sha);
+    sha256_update(sha, name, sizeof name - 1);
+    sha256_update(sha, part->head.hash, sizeof part->head.hash);
+    sha256_update(sha, &id->kind, 1);
+    sha256_update(sha, id->id, sizeof id->id);
     const int64_t numbers[] = {part->head.index, e->no,          e->device,       e->epoch,
                                e->device_seq,    e->received_ms, e->effective_ms, e->outcome};
     for (size_t i = 0; i < count_of(numbers); i++) {
         sha_int(sha, numbers[i]);
     }
-    crypto_hash_sha256_update(sha, e->has_person ? e->person : nobody, sizeof nobody);
+    sha256_update(sha, e->has_person ? e->person : nobody, sizeof nobody);
     sha_bytes(sha, e->code);
     sha_bytes(sha, e->intent);
-    crypto_hash_sha256_update(sha, e->content, sizeof e->content);
+    sha256_update(sha, e->content, sizeof e->content);
 }
 
 /* Rows of one scope mostly come one after the other. */
@@ -143,11 +142,11 @@ static struct err add(struct chain_sum *sum, const struct chain_row *row, int64_
     sha_int(&part->sha, row->index);
     sha_int(&part->sha, kind);
     sha_int(&part->sha, row->table);
-    crypto_hash_sha256_update(&part->sha, row->id, sizeof row->id);
+    sha256_update(&part->sha, row->id, sizeof row->id);
     sha_int(&part->sha, seq);
     sha_int(&part->sha, row->made ? 0 : 1);
     if (!row->made) {
-        crypto_hash_sha256_update(&part->sha, row->old, sizeof row->old);
+        sha256_update(&part->sha, row->old, sizeof row->old);
     }
     return err;
 }
@@ -170,7 +169,7 @@ struct err chain_end(struct chain_sum *sum,
     for (size_t i = 0; i < sum->count && err.code == ERR_OK; i++) {
         struct chain_part *part = &sum->parts[i];
         part->head.no = sum->entry->no;
-        crypto_hash_sha256_final(&part->sha, part->head.hash);
+        sha256_final(&part->sha, part->head.hash);
         err = each(context, part->scope, &part->head);
     }
     return err;
