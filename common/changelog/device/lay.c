@@ -92,18 +92,19 @@ struct err lay_cells(struct db *db, const struct table *t, const uint8_t id[16],
     return db_step_done(&st, "lay_cells");
 }
 
-struct err lay_first_stamp(struct db *db, const struct table *t, const uint8_t id[16],
-                           const struct row_stamp *stamp, bool *laid)
+struct err lay_first(struct db *db, const struct table *t, const uint8_t id[16],
+                     const struct cell *cells, size_t count, const struct row_stamp *stamp,
+                     bool *laid)
 {
     struct sqltext sql;
     struct stmt st;
-    sqltext_begin(&sql, "UPDATE ");
-    sqltext_put(&sql, t->name);
-    sqltext_put(&sql, " SET _scope = ?2, _seq = ?3 WHERE id = ?1 AND _seq IS NULL");
+    put_update(&sql, t, cells, count, true);
+    sqltext_put(&sql, " AND _seq IS NULL");
     struct err err = use(db, &sql, id, &st);
     if (err.code == ERR_OK) {
         bind_stamp(&st, stamp);
-        err = db_step_done(&st, "lay_first_stamp");
+        bind_cells(&st, cells, count);
+        err = db_step_done(&st, "lay_first");
     }
     *laid = err.code == ERR_OK && db_changes(db) > 0;
     return err;

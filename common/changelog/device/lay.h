@@ -20,10 +20,10 @@ MUST_USE struct err lay_stamp_of(struct db *db, const struct table *t, const uin
 MUST_USE struct err lay_cells(struct db *db, const struct table *t, const uint8_t id[16],
                               const struct cell *cells, size_t count,
                               const struct row_stamp *stamp);
-/* The first stamp of a row that is there and has none; `*laid` is false where there is no such row.
- */
-MUST_USE struct err lay_first_stamp(struct db *db, const struct table *t, const uint8_t id[16],
-                                    const struct row_stamp *stamp, bool *laid);
+/* The same for a row that has no stamp yet; `*laid` is false where there is no such row. */
+MUST_USE struct err lay_first(struct db *db, const struct table *t, const uint8_t id[16],
+                              const struct cell *cells, size_t count, const struct row_stamp *stamp,
+                              bool *laid);
 /* A row that isn't there. A stamp of zeros: not judged yet. */
 MUST_USE struct err lay_row(struct db *db, const struct table *t, const uint8_t id[16],
                             const struct cell *cells, size_t count, const struct row_stamp *stamp);

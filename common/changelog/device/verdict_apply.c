@@ -211,10 +211,11 @@ static bool deletes(const struct verdict_row *row)
            row->unseen[0].value.kind != VALUE_NULL;
 }
 
-/* A new row that stands as it was written, with nothing pending on it any more, takes its number in
- * one statement. That is nearly all that a sync brings home. */
+/* A new row with nothing pending on it any more takes what the verdict says in one statement. That
+ * is nearly all that a sync brings home. */
 static struct err lay_new_row(struct judging *j, const struct table *t,
-                              const struct verdict_row *row, int64_t scope, bool *laid)
+                              const struct verdict_row *row, const struct cell *cells, size_t count,
+                              int64_t scope, bool *laid)
 {
     struct replica *r = j->a->r;
     const struct row_stamp stamp = {.found = true, .scope = scope, .seq = row->seq};
@@ -224,7 +225,7 @@ static struct err lay_new_row(struct judging *j, const struct table *t,
     if (outbox_of_row(r, t->number, row->id) != NULL) {
         return err_ok();
     }
-    struct err err = lay_first_stamp(r->db, t, row->id, &stamp, laid);
+    struct err err = lay_first(r->db, t, row->id, cells, count, &stamp, laid);
     if (*laid) {
         counted_change(r, t, row->id, &nowhere, &is);
     }
@@ -255,8 +256,8 @@ static struct err lay_verdict_row(struct judging *j, const struct verdict_row *r
     size_t count = 0;
     bool laid = false;
     err = unseen_cells(j, t, row, &cells, &count);
-    if (err.code == ERR_OK && count == 0) {
-        err = lay_new_row(j, t, row, scope, &laid);
+    if (err.code == ERR_OK) {
+        err = lay_new_row(j, t, row, cells, count, scope, &laid);
     }
     return err.code == ERR_OK && !laid
                ? apply_row(a, t, row->id, false, cells, count, scope, row->seq, &missing)
