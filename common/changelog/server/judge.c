@@ -86,10 +86,21 @@ static struct err run_undoable(struct trial *t)
     return err.code != ERR_OK ? err : tried;
 }
 
-/* A refusal is an outcome, not an error. */
-static struct err try_changes(struct trial *t, enum outcome *outcome)
+/* What was glanced at holds until something else than a new row is written. */
+static struct err run(struct judge *j, struct trial *t)
 {
-    struct err tried = writes_after_checks(t->tx) ? trial_run(t) : run_undoable(t);
+    if (writes_after_checks(t->tx)) {
+        t->work.glances = &j->glances;
+        return trial_run(t);
+    }
+    j->glances = (struct glances){0};
+    return run_undoable(t);
+}
+
+/* A refusal is an outcome, not an error. */
+static struct err try_changes(struct judge *j, struct trial *t, enum outcome *outcome)
+{
+    struct err tried = run(j, t);
     if (tried.code != ERR_OK && !is_refusal(tried)) {
         return tried;
     }
@@ -241,7 +252,7 @@ struct err judge_run(struct judge *j, const struct push *push, const struct tran
         err = judge_rests(j, push, outcome, &t.why);
     }
     if (err.code == ERR_OK && *outcome == OUTCOME_ACCEPTED) {
-        err = try_changes(&t, outcome);
+        err = try_changes(j, &t, outcome);
     }
     if (err.code == ERR_OK && *outcome == OUTCOME_REFUSED && !t.erased) {
         bool made = false;

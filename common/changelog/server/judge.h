@@ -29,6 +29,7 @@ struct judge {
     uint64_t verdict_last; /* the last number given; counted up */
     uint64_t known;        /* transactions that were judged before; counted up */
     struct dones dones;
+    struct glances glances; /* from one new row to the next */
 };
 
 /* The server's own word that it accepted the transaction before, in a part that was lost. */

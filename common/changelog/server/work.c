@@ -113,6 +113,25 @@ struct err work_find(struct work *w, const struct table *t, const uint8_t id[16]
     return err;
 }
 
+static struct err glance(struct work *w, const struct table *t, const uint8_t id[16],
+                         struct work_glance *out)
+{
+    const char *sql = rowsql_glance(&w->st->cache->sql, t);
+    struct stmt q;
+    struct err err = sql == NULL ? err_make(ERR_NOMEM, 0, "glance") : db_use(w->st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_id(&q, 1, id);
+    if (!db_step_row(&q)) {
+        return stmt_err(&q, "glance");
+    }
+    *out = (struct work_glance){
+        .exists = true, .deleted = !col_is_null(&q, 1), .scope = col_int(&q, 0)};
+    stmt_reset(&q);
+    return err_ok();
+}
+
 struct err work_glance(struct work *w, const struct table *t, const uint8_t id[16],
                        struct work_glance *out)
 {
@@ -123,21 +142,21 @@ struct err work_glance(struct work *w, const struct table *t, const uint8_t id[1
         return err_ok();
     }
     *out = (struct work_glance){.exists = false};
-    const char *sql = rowsql_glance(&w->st->cache->sql, t);
-    struct stmt q;
-    struct err err =
-        sql == NULL ? err_make(ERR_NOMEM, 0, "work_glance") : db_use(w->st->db, sql, &q);
-    if (err.code != ERR_OK) {
-        return err;
+    if (w->glances == NULL) {
+        return glance(w, t, id, out);
     }
-    bind_id(&q, 1, id);
-    if (!db_step_row(&q)) {
-        return stmt_err(&q, "work_glance");
+    unsigned place = (id[14] ^ id[15]) % GLANCES;
+    if (w->glances->at[place].table == t && memcmp(w->glances->at[place].id, id, 16) == 0) {
+        *out = w->glances->at[place].seen;
+        return err_ok();
     }
-    *out = (struct work_glance){
-        .exists = true, .deleted = !col_is_null(&q, 1), .scope = col_int(&q, 0)};
-    stmt_reset(&q);
-    return err_ok();
+    struct err err = glance(w, t, id, out);
+    if (err.code == ERR_OK && out->exists) {
+        w->glances->at[place].table = t;
+        w->glances->at[place].seen = *out;
+        memcpy(w->glances->at[place].id, id, 16);
+    }
+    return err;
 }
 
 struct err work_new(struct work *w, const struct table *t, const uint8_t id[16],

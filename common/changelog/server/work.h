@@ -37,6 +37,24 @@ struct work_row {
     struct work_row *next_touched;
 };
 
+/* Where a row is and whether it lives, for those that are only pointed to. */
+struct work_glance {
+    bool exists;
+    bool deleted;
+    int64_t scope;
+};
+
+/* Rows that were pointed to of late and were there: many visits point to few customers. Good as
+ * long as nothing but new rows is written, and nothing is undone. */
+#define GLANCES 64
+struct glances {
+    struct {
+        const struct table *table; /* NULL: none */
+        uint8_t id[16];
+        struct work_glance seen;
+    } at[GLANCES];
+};
+
 struct work {
     struct store *st;
     struct arena *arena;
@@ -44,6 +62,7 @@ struct work {
     bool has_person;
     uint8_t person[16];
     int64_t received_ms;
+    struct glances *glances; /* of the transactions before, NULL: none */
     struct work_row *buckets[WORK_BUCKETS];
     struct work_row *touched;
     struct work_row **touched_end;
@@ -57,11 +76,6 @@ void work_release(struct work *w); /* the arena is the caller's */
 MUST_USE struct err work_find(struct work *w, const struct table *t, const uint8_t id[16],
                               struct work_row **out);
 /* Where a row is and whether it lives, for those that are only pointed to. */
-struct work_glance {
-    bool exists;
-    bool deleted;
-    int64_t scope;
-};
 MUST_USE struct err work_glance(struct work *w, const struct table *t, const uint8_t id[16],
                                 struct work_glance *out);
 /* A new row without values, not in the store before work_put. The id must be free. */
