@@ -13,7 +13,7 @@ static struct err is_judged(struct store *st, uint32_t device, const struct push
 {
     struct stmt q;
     struct err err =
-        db_use(st->db, "SELECT 1 FROM verdict WHERE device = ?1 AND identity = ?2", &q);
+        db_use(st->db, "SELECT 1 FROM verdict WHERE +device = ?1 AND identity = ?2", &q);
     if (err.code != ERR_OK) {
         return err;
     }

@@ -128,8 +128,8 @@ static struct err shred_verdict(struct store *st, int64_t no)
     struct stmt q;
     struct err err = db_use(st->db,
                             "UPDATE verdict SET body = NULL WHERE body IS NOT NULL"
-                            " AND (device, identity) = (SELECT device, identity FROM change_log"
-                            " WHERE no = ?1)",
+                            " AND identity = (SELECT identity FROM change_log WHERE no = ?1)"
+                            " AND +device = (SELECT device FROM change_log WHERE no = ?1)",
                             &q);
     if (err.code != ERR_OK) {
         return err;

@@ -1,7 +1,7 @@
 /* See verdicts.h. */
 #include "common/changelog/server/verdicts.h"
 
-#include "protocol/codec.h"
+#include "common/changelog/server/verdict_body.h"
 
 static struct err read_entry(struct stmt *q, struct verdict_entry *out)
 {
@@ -24,7 +24,7 @@ struct err verdict_by_identity(struct judge *j, const uint8_t identity[32],
     struct stmt q;
     struct err err = db_use(j->st->db,
                             "SELECT number, epoch, device_seq, outcome, body IS NOT NULL, device"
-                            " FROM verdict WHERE device = ?1 AND identity = ?2",
+                            " FROM verdict WHERE +device = ?1 AND identity = ?2",
                             &q);
     if (err.code != ERR_OK) {
         return err;
@@ -39,7 +39,7 @@ struct err verdict_by_kin(struct judge *j, const uint8_t identity[32], struct ve
 {
     static const char sql[] =
         "SELECT v.number, v.epoch, v.device_seq, v.outcome, v.body IS NOT NULL, v.device"
-        " FROM device_key k JOIN verdict v ON v.device = k.number AND v.identity = ?3"
+        " FROM device_key k JOIN verdict v ON +v.device = k.number AND v.identity = ?3"
         " WHERE k.family = ?1 AND k.family > 0 AND k.number <> ?2 AND v.outcome <> 2"
         " ORDER BY v.device LIMIT 1";
     struct stmt q;
@@ -72,21 +72,15 @@ struct err verdict_reason(struct judge *j, const struct verdict_entry *known, st
         stmt_reset(&q);
         return err; /* an older program kept none */
     }
-    struct message m;
-    size_t used = 0;
-    struct bytes body = arena_copy(arena, col_bytes(&q, 0));
+    struct verdict stored = {.number = known->number};
+    err = verdict_body_take(col_bytes(&q, 0), arena, &stored);
     stmt_reset(&q);
-    if (body.at == NULL) {
-        return err_make(ERR_LIMIT, 0, "verdict_reason");
+    if (err.code == ERR_OK) {
+        memcpy(out->code, stored.code, sizeof out->code);
+        memcpy(out->field, stored.field, sizeof out->field);
+        out->detail = stored.detail;
     }
-    if (message_decode(body, arena, &m, &used) != WIRE_OK || m.kind != MESSAGE_VERDICTS ||
-        m.verdicts.count != 1) {
-        return err_make(ERR_CORRUPT, 0, "verdict_reason");
-    }
-    memcpy(out->code, m.verdicts.verdicts[0].code, sizeof out->code);
-    memcpy(out->field, m.verdicts.verdicts[0].field, sizeof out->field);
-    out->detail = m.verdicts.verdicts[0].detail;
-    return err_ok();
+    return err;
 }
 
 struct err verdict_by_seq(struct judge *j, uint64_t device_seq, struct verdict_entry *out)
@@ -241,14 +235,9 @@ static struct err drop(struct judge *j, uint64_t number)
 struct err verdict_store(struct judge *j, const struct verdict *v, const uint8_t identity[32],
                          uint64_t old)
 {
-    struct verdict copy = *v;
-    const struct message message = {.kind = MESSAGE_VERDICTS,
-                                    .verdicts = {.count = 1, .verdicts = &copy}};
     struct buf body;
     buf_init(&body, MESSAGE_BYTES_MAX);
-    struct err err = message_encode(&message, &body) == WIRE_OK
-                         ? err_ok()
-                         : err_make(ERR_LIMIT, 0, "verdict_store");
+    struct err err = verdict_body_put(v, &body);
     if (err.code == ERR_OK && old != 0) {
         err = drop(j, old);
     }
@@ -283,7 +272,8 @@ struct err verdicts_each(struct store *st, uint32_t device, uint32_t epoch, uint
 {
     struct stmt q;
     struct err err = db_use(st->db,
-                            "SELECT body, identity FROM verdict WHERE device = ?1 AND number > ?2"
+                            "SELECT body, identity, number, device_seq, outcome FROM verdict"
+                            " WHERE device = ?1 AND number > ?2"
                             " AND epoch = ?3 AND body IS NOT NULL ORDER BY number",
                             &q);
     if (err.code != ERR_OK) {
@@ -293,17 +283,17 @@ struct err verdicts_each(struct store *st, uint32_t device, uint32_t epoch, uint
     bind_int(&q, 2, (int64_t)after);
     bind_int(&q, 3, epoch);
     while (err.code == ERR_OK && db_step_row(&q)) {
-        struct message m;
-        size_t used = 0;
-        struct bytes body = arena_copy(arena, col_bytes(&q, 0));
         struct bytes identity = col_bytes(&q, 1);
-        if (body.at == NULL) {
-            err = err_make(ERR_LIMIT, 0, "verdicts_each");
-        } else if (message_decode(body, arena, &m, &used) != WIRE_OK ||
-                   m.kind != MESSAGE_VERDICTS || m.verdicts.count != 1 || identity.size != 32) {
+        struct verdict v = {.number = (uint64_t)col_int(&q, 2),
+                            .epoch = epoch,
+                            .device_seq = (uint64_t)col_int(&q, 3),
+                            .outcome = (uint8_t)col_int(&q, 4)};
+        err = verdict_body_take(col_bytes(&q, 0), arena, &v);
+        if (err.code == ERR_OK && identity.size != 32) {
             err = err_make(ERR_CORRUPT, 0, "verdicts_each");
-        } else {
-            err = each(context, &m.verdicts.verdicts[0], identity.at);
+        }
+        if (err.code == ERR_OK) {
+            err = each(context, &v, identity.at);
         }
     }
     if (err.code == ERR_OK) {
