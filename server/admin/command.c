@@ -18,7 +18,9 @@ static const struct command commands[] = {
      "        [--admin LOGIN --password-file F]",
      "make the firm's store, its certificates and the first admin",
      "创建公司的数据库、证书和首位管理员"},
-    {"serve", cmd_serve, "[--listen 127.0.0.1:8443] [--metrics 127.0.0.1:9464] [--photo-quota MIB]",
+    {"serve", cmd_serve,
+     "[--listen 127.0.0.1:8443] [--metrics 127.0.0.1:9464] [--photo-quota MIB]\n"
+     "        [--streams MAX] [--keep-alive SECONDS]",
      "run the server", "运行服务器"},
     {"user add", cmd_user_add,
      "LOGIN --name NAME --role rep|manager|admin|analyst [--manager LOGIN]\n"

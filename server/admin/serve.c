@@ -12,6 +12,7 @@
 #include "server/admin/command.h"
 #include "server/admin/data.h"
 #include "server/admin/erase.h"
+#include "server/admin/files.h"
 #include "server/admin/move.h"
 #include "server/admin/options.h"
 #include "server/admin/photos.h"
@@ -36,6 +37,12 @@ struct endpoint {
     int port;
 };
 
+struct serve_options {
+    struct endpoint listen, metrics;
+    int64_t photo_quota_mib;
+    int64_t streams, keepalive_s; /* of live streams */
+};
+
 struct server {
     struct counters counters;
     struct service service;
@@ -44,6 +51,7 @@ struct server {
     struct metrics *metrics;
     struct ledger_file ledger;
     int lock_fd;
+    size_t connections_max;
     bool has_service, has_net;
     _Atomic int broken;
     _Atomic int replaced;
@@ -219,7 +227,14 @@ static bool store_is_sound(const char *path)
     return err.code == ERR_OK || refuse_err(err, NULL, path, NULL) == EXIT_DONE;
 }
 
-static bool open_service(struct server *s, int64_t photo_quota_mib)
+/* An eighth of the connections is kept for syncs of devices that have no stream. */
+static size_t streams_of(int64_t wanted, size_t connections_max)
+{
+    size_t most = connections_max - connections_max / 8;
+    return (size_t)wanted < most ? (size_t)wanted : most;
+}
+
+static bool open_service(struct server *s, const struct serve_options *o)
 {
     char store[DATA_PATH_MAX], ca[DATA_PATH_MAX], ledger[DATA_PATH_MAX], blobs[DATA_PATH_MAX];
     struct stat there;
@@ -242,7 +257,10 @@ static bool open_service(struct server *s, int64_t photo_quota_mib)
     }
     const struct service_options options = {.store_path = store,
                                             .blob_path = blobs,
-                                            .photo_quota_mib = photo_quota_mib,
+                                            .photo_quota_mib = o->photo_quota_mib,
+                                            .live_streams_max =
+                                                streams_of(o->streams, s->connections_max),
+                                            .live_keepalive_ms = o->keepalive_s * 1000,
                                             .ledger = &s->ledger.ledger,
                                             .counters = &s->counters,
                                             .broken = on_broken,
@@ -263,10 +281,13 @@ static void print_url(const char *what, const char *host, int port, const char *
     (void)printf("%s://%s%s%s:%d%s\n", what, v6 ? "[" : "", host, v6 ? "]" : "", port, path);
 }
 
-static bool open_net(struct server *s, const struct endpoint *listen)
+static bool open_net(struct server *s, const struct serve_options *o)
 {
+    const struct endpoint *listen = &o->listen;
     const struct net_options options = {.host = listen->host,
                                         .port = listen->port,
+                                        .connections_max = s->connections_max,
+                                        .keepalive_ms = o->keepalive_s * 1000,
                                         .tls = s->tls,
                                         .counters = &s->counters,
                                         .pressed = pool_pressed(s->service.pool),
@@ -340,8 +361,7 @@ static void server_close(struct server *s)
     free(s);
 }
 
-static int serve(const struct endpoint *listen, const struct endpoint *metrics,
-                 int64_t photo_quota_mib)
+static int serve(const struct serve_options *o)
 {
     struct server *s = calloc(1, sizeof *s);
     if (s == NULL) {
@@ -349,8 +369,9 @@ static int serve(const struct endpoint *listen, const struct endpoint *metrics,
     }
     s->lock_fd = -1;
     s->ledger.fd = -1;
-    bool good = lock_data(s) && open_tls(s) && open_service(s, photo_quota_mib) && resume_jobs() &&
-                open_net(s, listen) && open_metrics(s, metrics);
+    s->connections_max = files_for_connections();
+    bool good = lock_data(s) && open_tls(s) && open_service(s, o) && resume_jobs() &&
+                open_net(s, o) && open_metrics(s, &o->metrics);
     if (good) {
         (void)fflush(stdout);
         let_log_lose_lines();
@@ -367,26 +388,30 @@ int cmd_serve(int argc, char **argv)
 {
     struct option options[] = {{.name = "--listen", .kind = OPTION_TEXT},
                                {.name = "--metrics", .kind = OPTION_TEXT},
-                               {.name = "--photo-quota", .kind = OPTION_TEXT}};
+                               {.name = "--photo-quota", .kind = OPTION_TEXT},
+                               {.name = "--streams", .kind = OPTION_TEXT},
+                               {.name = "--keep-alive", .kind = OPTION_TEXT}};
     struct arguments rest;
-    struct endpoint listen = {.port = 0}, metrics = {.port = 0};
-    int64_t photo_quota_mib;
+    struct serve_options o = {.streams = 0};
     if (!options_read(options, count_of(options), argc, argv, 0, 0, &rest) ||
-        !option_int(&options[2], 1, PHOTO_QUOTA_MIB_MAX, PHOTO_QUOTA_MIB, &photo_quota_mib)) {
+        !option_int(&options[2], 1, PHOTO_QUOTA_MIB_MAX, PHOTO_QUOTA_MIB, &o.photo_quota_mib) ||
+        !option_int(&options[3], 1, LIVE_STREAMS_MAX, LIVE_STREAMS_MAX, &o.streams) ||
+        !option_int(&options[4], LIVE_KEEPALIVE_S_MIN, LIVE_KEEPALIVE_S, LIVE_KEEPALIVE_S,
+                    &o.keepalive_s)) {
         return EXIT_USAGE;
     }
     const char *listen_text = options[0].count > 0 ? option_text(&options[0]) : DEFAULT_LISTEN;
     const char *metrics_text = options[1].count > 0 ? option_text(&options[1]) : DEFAULT_METRICS;
-    if (!endpoint_parse(listen_text, &listen)) {
+    if (!endpoint_parse(listen_text, &o.listen)) {
         return usage_wrong("--listen wants ADDRESS:PORT, not %s",
                            "--listen 应为 地址:端口，而非 %s", listen_text);
     }
-    if (strcmp(metrics_text, "none") != 0 && !endpoint_parse(metrics_text, &metrics)) {
+    if (strcmp(metrics_text, "none") != 0 && !endpoint_parse(metrics_text, &o.metrics)) {
         return usage_wrong("--metrics wants ADDRESS:PORT or none, not %s",
                            "--metrics 应为 地址:端口 或 none，而非 %s", metrics_text);
     }
     if (sodium_init() < 0) {
         return refuse_with("no randomness from this machine", "无法取得随机数");
     }
-    return serve(&listen, &metrics, photo_quota_mib);
+    return serve(&o);
 }

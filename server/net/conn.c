@@ -252,6 +252,12 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     }
 }
 
+/* Devices that found no room for a stream poll: their connections mustn't keep others out. */
+static int64_t idle_max_ms(const struct net *n)
+{
+    return n->conn_count > n->connections_max - n->connections_max / 8 ? IDLE_PRESSED_MS : IDLE_MS;
+}
+
 void conn_sweep(struct conn *c, int64_t now_ms)
 {
     size_t in_flight = uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp);
@@ -272,7 +278,7 @@ void conn_sweep(struct conn *c, int64_t now_ms)
         break;
     case CONN_OPEN:
         if (!h2_sweep(c->h2, now_ms) ||
-            (h2_is_idle(c->h2) && now_ms - h2_idle_since(c->h2) > IDLE_MS)) {
+            (h2_is_idle(c->h2) && now_ms - h2_idle_since(c->h2) > idle_max_ms(c->net))) {
             h2_shut_down(c->h2);
             start_closing(c);
         } else {
@@ -320,7 +326,7 @@ static void address_of(const uv_tcp_t *tcp, uint8_t address[16])
 
 static bool is_over_limit(const struct net *n, const struct conn *c)
 {
-    if (n->conn_count >= CONNECTIONS_MAX || n->half_open_count >= HALF_OPEN_MAX) {
+    if (n->conn_count >= n->connections_max || n->half_open_count >= HALF_OPEN_MAX) {
         return true;
     }
     size_t same = 0;

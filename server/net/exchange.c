@@ -1,4 +1,5 @@
-/* See exchange.h. Lock order: an exchange's mutex is never held while the mailbox's is taken. */
+/* See exchange.h. Lock order: an exchange's mutex is never held while the mailbox's is taken; who
+ * watches it takes its own mutex under the exchange's. */
 #include "server/net/exchange.h"
 
 #include "common/base/base.h"
@@ -232,12 +233,14 @@ void exchange_fail(struct exchange *x, int status, const char *code, int64_t lim
     exchange_fault(x, status, &fault);
 }
 
-bool exchange_is_cancelled(struct exchange *x)
+bool exchange_watch(struct exchange *x, void (*gone)(void *context), void *context)
 {
     (void)pthread_mutex_lock(&x->mutex);
-    bool gone = x->cancelled;
+    bool open = !x->cancelled;
+    x->gone = gone;
+    x->gone_context = context;
     (void)pthread_mutex_unlock(&x->mutex);
-    return gone;
+    return open;
 }
 
 bool exchange_head(struct exchange *x, struct answer_head *head)
@@ -272,6 +275,9 @@ void exchange_cancel(struct exchange *x)
 {
     x->stream = NULL;
     (void)pthread_mutex_lock(&x->mutex);
+    if (!x->cancelled && x->gone != NULL) {
+        x->gone(x->gone_context);
+    }
     x->cancelled = true;
     buf_release(&x->queue);
     x->taken = 0;

@@ -68,6 +68,8 @@ struct exchange {
     size_t taken; /* of the queue's bytes */
     uint64_t written;
     bool started, ended, aborted, cancelled;
+    void (*gone)(void *context); /* or NULL: nobody wants to know */
+    void *gone_context;
 };
 
 MUST_USE struct err mailbox_init(struct mailbox *m, uv_loop_t *loop, uv_async_cb on_mail);
@@ -89,7 +91,9 @@ void exchange_abort(struct exchange *x); /* resets the stream: the answer can't 
 /* A whole answer: status and one FAULT message. Only before exchange_start. */
 void exchange_fail(struct exchange *x, int status, const char *code, int64_t limit);
 void exchange_fault(struct exchange *x, int status, const struct fault *fault);
-bool exchange_is_cancelled(struct exchange *x);
+/* `gone` is called once, on the loop's thread and under the exchange's mutex, when the stream
+ * closes; NULL: not any more. False: it is closed already. */
+bool exchange_watch(struct exchange *x, void (*gone)(void *context), void *context);
 
 /* The loop's side. */
 enum exchange_state { EXCHANGE_OPEN, EXCHANGE_ENDED, EXCHANGE_ABORTED };

@@ -29,6 +29,7 @@ struct h2 {
     struct stream *streams;
     uint8_t address[16];
     int64_t idle_since_ms;
+    int64_t asked_ms; /* a PING is out since then, and nothing was heard; 0: none */
     bool had_request; /* some request's headers were complete */
     bool abusive;
 };
@@ -285,11 +286,23 @@ static void submit(struct stream *s, const struct answer_head *head)
     }
 }
 
+/* A live stream's words may go nowhere for a quarter of an hour before TCP gives up. So each takes
+ * a PING along, in the same packet: who is there answers. */
+static void ask_whether_there(struct h2 *h)
+{
+    if (h->asked_ms == 0 && nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, NULL) == 0) {
+        h->asked_ms = (int64_t)uv_now(&h->net->loop);
+    }
+}
+
 struct conn *stream_answered(struct stream *s)
 {
     struct answer_head head;
     if (s->submitted) {
         (void)nghttp2_session_resume_data(s->h2->session, s->id);
+        if (s->exchange->request.route == ROUTE_LIVE) {
+            ask_whether_there(s->h2);
+        }
     } else if (exchange_head(s->exchange, &head)) {
         submit(s, &head);
     } else { /* aborted before it began */
@@ -371,6 +384,7 @@ void h2_free(struct h2 *h)
 
 bool h2_feed(struct h2 *h, struct bytes plain)
 {
+    h->asked_ms = 0; /* whatever it says, it is there */
     ssize_t n = nghttp2_session_mem_recv(h->session, plain.at, plain.size);
     if (n < 0 || h->abusive) {
         uint32_t error = h->abusive ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR;
@@ -412,6 +426,9 @@ static bool body_is_slow(const struct stream *s, int64_t now_ms)
 bool h2_sweep(struct h2 *h, int64_t now_ms)
 {
     if (!h->had_request && now_ms - h->idle_since_ms > HEADER_DEADLINE_MS) {
+        return false;
+    }
+    if (h->asked_ms != 0 && now_ms - h->asked_ms > h->net->keepalive_ms) {
         return false;
     }
     for (struct stream *s = h->streams, *next; s != NULL; s = next) {

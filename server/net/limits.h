@@ -5,12 +5,15 @@
 
 /* Connections. Half-open = TLS handshake not finished: until then nobody has proven anything. */
 #define CONNECTIONS_MAX       20000
+#define FILES_OWN             256   /* of the store, its readers, pictures under way, the log */
+#define FILES_LOW             12000 /* fewer are worth a warning */
 #define HALF_OPEN_MAX         4096
-#define HALF_OPEN_PER_ADDRESS 256 /* generous: a whole firm may stand behind one address */
-#define LISTEN_BACKLOG        1024
-#define SWEEP_MS              500 /* how often deadlines are looked at */
+#define HALF_OPEN_PER_ADDRESS 256  /* generous: a whole firm may stand behind one address */
+#define LISTEN_BACKLOG        4096 /* the kernel takes less where net.core.somaxconn says so */
+#define SWEEP_MS              500  /* how often deadlines are looked at */
 #define HANDSHAKE_DEADLINE_MS 5000
 #define IDLE_MS               90000 /* without an open stream; PINGs don't count */
+#define IDLE_PRESSED_MS       2000  /* the same where few connections are left */
 #define WRITE_STALL_MS        30000 /* the client took no byte for so long */
 #define TRIM_CONNECTIONS      256   /* a crowd whose memory is worth giving back */
 #define DRAIN_MS              10000 /* SIGTERM: what still runs may finish */
@@ -39,13 +42,19 @@
 #define RESET_PER_S             20
 
 /* Work. */
-#define WORKERS           8
-#define WORK_QUEUE_MAX    256 /* each may hold a whole body */
-#define WRITER_QUEUE_MAX  512
-#define WRITER_GROUP_MAX  64
-#define BUSY_RETRY_S      1
-#define LIVE_STREAMS_MAX  20000
-#define LIVE_KEEPALIVE_MS 30000
+#define WORKERS          8
+#define WORK_QUEUE_MAX   256 /* each may hold a whole body */
+#define WRITER_QUEUE_MAX 512
+#define WRITER_GROUP_MAX 64
+#define BUSY_RETRY_S     1
+
+/* Live streams. */
+#define LIVE_STREAMS_MAX     17000 /* the rest of the connections is for syncs without a stream */
+#define LIVE_KEEPALIVE_S     30    /* a stream says something at least so often */
+#define LIVE_KEEPALIVE_S_MIN 2
+#define LIVE_RETRY_S         30  /* to one too many; and up to as much again, by chance */
+#define LIVE_CROWD           64  /* where more hold a scope, they are hinted one after the other */
+#define LIVE_CROWD_HINTS_S   500 /* so many a second: each answers with a sync */
 
 /* Pictures. */
 #define PHOTO_QUOTA_MIB     512 /* that a device may bring a day, unless `serve` is told otherwise */

@@ -161,6 +161,8 @@ struct err net_open(struct net *n, const struct net_options *options, int *port)
 {
     memset(n, 0, sizeof *n);
     n->tls = options->tls;
+    n->connections_max = options->connections_max;
+    n->keepalive_ms = options->keepalive_ms;
     n->counters = options->counters;
     n->pressed = options->pressed;
     n->serve = options->serve;

@@ -27,8 +27,9 @@ struct net {
     void *context;
     void (*stopping)(void *context); /* the stop has begun: end what never ends by itself */
     struct conn *first;              /* all connections, newest first */
-    size_t conn_count, half_open_count;
-    size_t conn_peak;  /* since memory was last given back */
+    size_t conn_count, half_open_count, connections_max;
+    size_t conn_peak; /* since memory was last given back */
+    int64_t keepalive_ms;
     size_t body_bytes; /* of requests not yet handed on */
     int64_t sweep_due_ms;
     bool is_stopping;
@@ -39,6 +40,8 @@ struct net {
 struct net_options {
     const char *host; /* numeric address */
     int port;         /* 0: any */
+    size_t connections_max;
+    int64_t keepalive_ms; /* who has a live stream and doesn't answer a PING so long is gone */
     struct tls_server *tls;
     struct counters *counters;
     const _Atomic int *pressed;

@@ -72,7 +72,11 @@ struct err service_open(struct service *s, const struct service_options *options
         err = blob_store_open(&s->blobs, options->blob_path);
     }
     if (err.code == ERR_OK) { /* before the writer, who reports to it */
-        err = live_open(&s->live, options->store_path, s->counters);
+        const struct live_options live = {.store_path = options->store_path,
+                                          .counters = s->counters,
+                                          .streams_max = options->live_streams_max,
+                                          .keepalive_ms = options->live_keepalive_ms};
+        err = live_open(&s->live, &live);
     }
     if (err.code == ERR_OK) {
         const struct writer_options writer = {.path = options->store_path,

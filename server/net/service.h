@@ -37,6 +37,8 @@ struct service_options {
     const struct store_ledger *ledger;
     const char *blob_path;   /* folder of the pictures; made where missing */
     int64_t photo_quota_mib; /* that one device may bring a day */
+    size_t live_streams_max;
+    int64_t live_keepalive_ms;
     struct counters *counters;
     void (*broken)(void *context);
     void (*replaced)(void *context);

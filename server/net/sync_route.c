@@ -6,6 +6,8 @@
  */
 #include "server/net/service.h"
 
+#include <sodium.h>
+
 #include "common/base/base.h"
 #include "common/base/log.h"
 #include "common/sync/server_session.h"
@@ -222,16 +224,12 @@ static void on_check(struct pool_job *read, struct store *reader)
     }
 }
 
+/* One too many polls meanwhile; those that are told at once don't come back together. */
 static void on_live(struct pool_job *read, struct store *reader)
 {
-    static const struct answer_head head = {.status = 200, .type = "application/cbor-seq"};
     struct sync_job *job = container_of(read, struct sync_job, read);
-    if (check(job, reader)) {
-        struct live *live = job->service->live;
-        struct err err = exchange_start(job->exchange, &head);
-        if (err.code == ERR_OK && !live_add(live, job->exchange, &job->device)) {
-            exchange_end(job->exchange); /* no room: the device polls, or comes again */
-        }
+    if (check(job, reader) && !live_add(job->service->live, job->exchange, &job->device)) {
+        exchange_fail(job->exchange, 503, "busy", LIVE_RETRY_S + randombytes_uniform(LIVE_RETRY_S));
     }
     job_free(job);
 }

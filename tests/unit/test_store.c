@@ -156,15 +156,58 @@ static void a_revoked_device_is_known_as_such(void **state)
     struct enrolled who;
     struct store_device device;
     char keyid[SIGNATURE_KEYID_MAX + 1];
+    struct arena arena;
+    uint32_t *refused;
+    size_t count;
+    arena_init(&arena, 1u << 16);
     signature_keyid(request.public_key, keyid);
     assert_int_equal(store_device_by_key(&f->store, keyid, &device).code, ERR_NOT_FOUND);
     assert_int_equal(firm_enrol(f, f->ann, &request, &who).code, ERR_OK);
     assert_int_equal(store_device_by_key(&f->store, keyid, &device).code, ERR_OK);
     assert_false(device.revoked);
+    assert_int_equal(store_devices_refused(&f->store, &arena, &refused, &count).code, ERR_OK);
+    assert_int_equal(count, 0);
     assert_int_equal(store_revoke(&f->store, who.device, f->host.wall_ms).code, ERR_OK);
     assert_int_equal(store_device_by_key(&f->store, keyid, &device).code, ERR_OK);
     assert_true(device.revoked);
+    assert_int_equal(store_devices_refused(&f->store, &arena, &refused, &count).code, ERR_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(refused[0], device.number);
+    arena_release(&arena);
     assert_int_equal(store_revoke(&f->store, who.device, 1).code, ERR_NOT_FOUND);
+}
+
+static void an_admin_hears_of_what_comes_to_be(void **state)
+{
+    struct firm *f = *state;
+    uint8_t root[16];
+    assert_int_equal(firm_person(f, "root", "admin", NULL, root).code, ERR_OK);
+    const struct {
+        const uint8_t *person;
+        uint8_t key;
+        bool all;
+    } cases[] = {{f->ann, 1, false}, {f->meg, 2, false}, {root, 3, true}};
+    for (size_t i = 0; i < count_of(cases); i++) {
+        struct enrol request = {
+            .secret = {cases[i].key}, .public_key = {cases[i].key}, .name = bytes_text("phone")};
+        struct enrolled who;
+        struct store_device device;
+        struct scope_id *scopes;
+        struct arena arena;
+        size_t count;
+        bool all;
+        char keyid[SIGNATURE_KEYID_MAX + 1];
+        arena_init(&arena, 1u << 16);
+        signature_keyid(request.public_key, keyid);
+        assert_int_equal(firm_enrol(f, cases[i].person, &request, &who).code, ERR_OK);
+        assert_int_equal(store_device_by_key(&f->store, keyid, &device).code, ERR_OK);
+        assert_int_equal(
+            store_device_hears(&f->store, device.number, &arena, &scopes, &count, &all).code,
+            ERR_OK);
+        assert_int_equal(all, cases[i].all);
+        assert_true(count >= 4);
+        arena_release(&arena);
+    }
 }
 
 int main(void)
@@ -178,6 +221,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(two_connections_write_in_turn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_undone_takes_its_log_along, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_code_is_taken_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_revoked_device_is_known_as_such, set_up, tear_down)};
+        cmocka_unit_test_setup_teardown(a_revoked_device_is_known_as_such, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_admin_hears_of_what_comes_to_be, set_up, tear_down)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

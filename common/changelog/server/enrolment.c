@@ -496,3 +496,27 @@ struct err store_device_by_key(struct store *st, const char *key_id, struct stor
     stmt_reset(&q);
     return good ? err_ok() : err_make(ERR_CORRUPT, 0, "store_device_by_key");
 }
+
+struct err store_devices_refused(struct store *st, struct arena *arena, uint32_t **out,
+                                 size_t *count)
+{
+    static const char sql[] =
+        "SELECT d.number, count(*) OVER () FROM device_key d LEFT JOIN person p ON p.id = d.person"
+        " WHERE d.revoked_at IS NOT NULL OR p.id IS NULL OR p.active <> 1"
+        " OR p._deleted_at IS NOT NULL ORDER BY d.number";
+    struct stmt q;
+    struct err err = db_use(st->db, sql, &q);
+    *out = NULL;
+    *count = 0;
+    while (err.code == ERR_OK && db_step_row(&q)) {
+        if (*out == NULL) {
+            *out = arena_array(arena, (size_t)col_int(&q, 1), sizeof **out);
+        }
+        if (*out == NULL) {
+            stmt_reset(&q);
+            return err_make(ERR_NOMEM, 0, "store_devices_refused");
+        }
+        (*out)[(*count)++] = (uint32_t)col_int(&q, 0);
+    }
+    return err.code == ERR_OK ? stmt_err(&q, "store_devices_refused") : err;
+}

@@ -108,7 +108,15 @@ struct store_device { /* what a request's signature is checked against */
 /* ERR_NOT_FOUND: no such key. */
 MUST_USE struct err store_device_by_key(struct store *st, const char *key_id,
                                         struct store_device *out);
-/* Scopes that a device may hold now, for live hints. */
+/* Numbers of the devices that aren't admitted any more: they or their persons. Rising. */
+MUST_USE struct err store_devices_refused(struct store *st, struct arena *arena, uint32_t **out,
+                                          size_t *count);
+/* What a device hears of, for live hints: its scopes, and with `all` also every book, pool and
+ * person that comes to be. */
+MUST_USE struct err store_device_hears(struct store *st, uint32_t device_number,
+                                       struct arena *arena, struct scope_id **out, size_t *count,
+                                       bool *all);
+/* Scopes that a device may hold now. */
 MUST_USE struct err store_device_scopes(struct store *st, uint32_t device_number,
                                         struct arena *arena, struct scope_id **out, size_t *count);
 

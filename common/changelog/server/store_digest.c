@@ -15,8 +15,8 @@ static struct err permit_of(struct store *st, uint32_t number, struct arena *are
     return err.code == ERR_OK ? permit_load(st, g.person, arena, out) : err;
 }
 
-struct err store_device_scopes(struct store *st, uint32_t device_number, struct arena *arena,
-                               struct scope_id **out, size_t *count)
+struct err store_device_hears(struct store *st, uint32_t device_number, struct arena *arena,
+                              struct scope_id **out, size_t *count, bool *all)
 {
     struct permit permit;
     *count = 0;
@@ -26,12 +26,20 @@ struct err store_device_scopes(struct store *st, uint32_t device_number, struct 
     }
     *out = arena_array(arena, permit.scope_count, sizeof **out);
     if (*out == NULL) {
-        return err_make(ERR_NOMEM, 0, "store_device_scopes");
+        return err_make(ERR_NOMEM, 0, "store_device_hears");
     }
     for (size_t i = 0; i < permit.scope_count; i++) {
         (*out)[(*count)++] = permit.scopes[i].id;
     }
+    *all = permit.role == ROLE_ADMIN || permit.role == ROLE_ANALYST;
     return err_ok();
+}
+
+struct err store_device_scopes(struct store *st, uint32_t device_number, struct arena *arena,
+                               struct scope_id **out, size_t *count)
+{
+    bool all;
+    return store_device_hears(st, device_number, arena, out, count, &all);
 }
 
 static int by_no(const void *a, const void *b)

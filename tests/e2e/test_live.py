@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""Live streams over the wire: who is hinted about what, what ends a stream, and what becomes of one too
+many. The streams are held by hand (support/rawh2.py); what moves the scopes is a real device."""
+import contextlib
+import json
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import rawh2
+from legwork import Firm, check, equal, main
+from test_wire import Wire, tool
+
+SOON = 1.5 # seconds; what comes at once comes within them on a slow machine, too
+PING_ACK = 1
+
+
+class Listener:
+    """A device that syncs once and then listens."""
+
+    def __init__(self, wire, login, open_now=True):
+        self.wire = wire
+        self.key = wire.firm.dir / f"key-{login}-{time.monotonic_ns()}"
+        status, messages = wire.enrol(wire.firm.invite(login), self.key)
+        equal(status, 200, f"enrolment of {login}'s listener")
+        self.state = messages[0]["state"]
+        if open_now:
+            equal(self.sync(), 200, f"{login}'s sync")
+            equal(self.open(), 200, f"{login}'s stream")
+
+    def sync(self):
+        return self.wire.sync(tool("hello", self.state), key=self.key)[0]
+
+    def headers(self):
+        return self.wire.sign(b"", "GET", "/v1/live", key=self.key)
+
+    def open(self):
+        self.connection = rawh2.Connection(self.wire.firm.port)
+        headers = {k.replace("-", "_"): v for k, v in self.headers().items()}
+        self.connection.send(rawh2.PREFACE + rawh2.frame(rawh2.SETTINGS, 0, 0) + rawh2.frame(
+            rawh2.HEADERS, rawh2.END_STREAM | rawh2.END_HEADERS, 1, rawh2.head("GET", "/v1/live", **headers)))
+        return self.connection.first_status()
+
+    def hear(self, seconds, answering=True):
+        """The next hint: True (advanced) or False (still there); "end"; None: nothing came."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            got = self.connection.read_frame(left)
+            if got is None:
+                return "end" if self.connection.closed_within(0.01) else None
+            kind, flags, _, payload = got
+            if kind == rawh2.PING and not flags & PING_ACK and answering:
+                self.connection.send(rawh2.frame(rawh2.PING, PING_ACK, 0, payload))
+            if kind == rawh2.DATA and payload:
+                return json.loads(tool("read", data=payload).splitlines()[-1])["advanced"]
+            if kind == rawh2.GOAWAY or (kind == rawh2.DATA and flags & rawh2.END_STREAM):
+                return "end"
+        return None
+
+    def drain(self):
+        while self.hear(0.7) not in (None, "end"):
+            pass
+
+    def close(self):
+        self.connection.sock.close()
+
+
+@contextlib.contextmanager
+def listening(*options):
+    with Firm() as firm:
+        firm.options = list(options)
+        firm.start()
+        wire = Wire(firm) # adds lin
+        firm.user("sam", "rep")
+        yield wire
+        firm.stop()
+
+
+def test_who_holds_it_is_hinted():
+    with listening() as w:
+        phone = w.firm.device("lin", "phone")
+        phone.sync()
+        lin, sam, root = Listener(w, "lin"), Listener(w, "sam"), Listener(w, "root")
+        for who in (lin, sam, root):
+            who.drain()
+        phone.new("customer", name="Tea House")
+        phone.sync()
+        equal((lin.hear(SOON), root.hear(SOON)), (True, True), "those who hold lin's book hear")
+        equal(sam.hear(SOON), None, "sam doesn't hold it")
+        w.firm.user("zoe", "rep") # by another process, in the company's scope
+        equal([who.hear(SOON) for who in (lin, sam, root)], [True] * 3, "all hear of the company")
+        for who in (lin, sam, root):
+            who.drain()
+        zoe = w.firm.device("zoe", "zoe")
+        zoe.sync()
+        root.drain()
+        zoe.new("customer", name="Corner Shop")
+        zoe.sync()
+        equal(root.hear(SOON), True, "an admin hears of a book that came to be after his stream")
+        equal((lin.hear(SOON), sam.hear(0.1)), (None, None), "and nobody else")
+
+
+def test_who_gains_a_book_is_hinted_about_it():
+    with listening() as w:
+        phone = w.firm.device("lin", "phone")
+        phone.new("customer", name="Tea House")
+        phone.sync()
+        sam = Listener(w, "sam")
+        sam.drain()
+        w.firm.admin("book", "give", "lin", "--to", "sam")
+        equal(sam.hear(SOON), True, "of the book")
+        sam.drain()
+        mei = w.firm.device("root", "admin") # who may write there
+        mei.sync()
+        sam.drain()
+        mei.set("customer", "C-000001", note="moved")
+        mei.sync()
+        equal(sam.hear(SOON), True, "of what moves in it")
+
+
+def test_a_second_stream_ends_the_first():
+    with listening() as w:
+        lin = Listener(w, "lin")
+        first = lin.connection
+        equal(lin.open(), 200, "the second stream")
+        second, lin.connection = lin.connection, first
+        equal(lin.hear(SOON), "end", "the first one")
+        w.wait_for("live_streams", 1, 5)
+        lin.connection = second
+        w.firm.user("zoe", "rep")
+        equal(lin.hear(SOON), True, "the second one is heard")
+
+
+def test_who_is_revoked_hears_nothing_more():
+    with listening() as w:
+        sam, lin = Listener(w, "sam"), Listener(w, "lin")
+        sam.drain()
+        lin.drain()
+        mine = [d for d in w.firm.admin("device", "list", "--json").json() if d["login"] == "sam"]
+        w.firm.admin("device", "revoke", mine[0]["id"])
+        begin = time.monotonic()
+        while (heard := sam.hear(SOON)) is True: # its own row moved
+            pass
+        equal(heard, "end", "sam's stream")
+        check(time.monotonic() - begin < SOON, "at once")
+        w.firm.admin("user", "disable", "lin")
+        while (heard := lin.hear(SOON)) is True:
+            pass
+        equal(heard, "end", "the stream of somebody who left the firm")
+        w.wait_for("live_streams", 0, 5)
+
+
+def test_one_too_many():
+    with listening("--streams", "2") as w:
+        lin, sam, third = Listener(w, "lin"), Listener(w, "sam"), Listener(w, "root", open_now=False)
+        status, messages = w.ask("GET", "/v1/live", third.headers())
+        equal((status, messages[0]["code"]), (503, "busy"), "a third stream")
+        check(30 <= messages[0]["limit"] < 60, f"come again later, not all at once: {messages}")
+        equal(third.sync(), 200, "its sync is served")
+        equal(w.metric("live_streams"), 2, "streams")
+        sam.close()
+        w.wait_for("live_streams", 1, 5)
+        equal(third.open(), 200, "where one has left there is room")
+        w.firm.user("zoe", "rep")
+        check(True in (lin.hear(SOON), lin.hear(SOON)), "those who were there are still hinted")
+
+
+def test_who_does_not_answer_is_gone():
+    """As after a phone lost its network: nothing says so, and TCP would wait a quarter of an hour."""
+    with listening("--keep-alive", "2") as w:
+        deaf, lin = Listener(w, "sam"), Listener(w, "lin")
+        equal(w.metric("live_streams"), 2, "streams")
+        begin, said = time.monotonic(), 0
+        while w.metric("live_streams") == 2 and time.monotonic() - begin < 8:
+            said += lin.hear(0.5) is False # answers each PING
+        took = time.monotonic() - begin
+        check(2 <= took < 8, f"the one that is deaf went after {took:.1f} s")
+        end = time.monotonic() + 6
+        while time.monotonic() < end:
+            heard = lin.hear(0.5)
+            said += heard is False
+            check(heard != "end", "who answers stays")
+        check(said >= 3, f"something is said every other second: {said}")
+        equal(w.metric("live_streams"), 1, "streams")
+        deaf.close()
+
+
+if __name__ == "__main__":
+    main(globals())
