@@ -364,6 +364,9 @@ static enum exit_code show_entry(struct app *app, const struct inbox_entry *e)
     } else if (err.code != ERR_NOT_FOUND) { /* covered by a backup and gone: the entry stays */
         return report_error(app, err);
     }
+    if (strcmp(e->why.code, "deleted") == 0) {
+        say(app, PHRASE_INBOX_DELETED, NULL);
+    }
     say(app, PHRASE_INBOX_WHAT_NOW, NULL);
     return EXIT_DONE;
 }

@@ -28,6 +28,7 @@ int cmd_book_give(int argc, char **argv);
 int cmd_erase(int argc, char **argv);
 int cmd_query(int argc, char **argv);
 int cmd_history(int argc, char **argv);
+int cmd_undelete(int argc, char **argv);
 int cmd_backup(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
 int cmd_quarantine_list(int argc, char **argv);

@@ -1,6 +1,7 @@
 /* See find.h. */
 #include "common/base/base.h"
 
+#include "common/catalogue/text.h"
 #include "server/admin/find.h"
 #include "server/admin/say.h"
 
@@ -91,4 +92,57 @@ bool find_one(struct data *d, const struct finder *f, const char *text, uint8_t 
         complain("more than one %s is called %s", "多个%s符合：%s", label, text);
     }
     return err.code == ERR_OK && count == 1;
+}
+
+/* ---- rows of any table ---- */
+
+#define SQL_BYTES_MAX 2048
+
+static void put_living(struct buf *sql, bool deleted)
+{
+    buf_put_text(sql, deleted ? " AND _deleted_at IS NOT NULL" : "");
+}
+
+/* By number, name, login or article number, as far as the table has these. */
+static void put_by_text(const struct table *t, bool deleted, struct buf *sql)
+{
+    static const char *const named[] = {"no", "name", "login", "sku", "title"};
+    for (size_t i = 0; i < count_of(named); i++) {
+        if (table_column_named(t, named[i]) != NULL) {
+            buf_printf(sql, "%sSELECT id FROM %s WHERE %s = ?1", sql->size > 0 ? " UNION " : "",
+                       t->name, named[i]);
+            put_living(sql, deleted);
+        }
+    }
+    if (sql->size == 0) {
+        buf_printf(sql, "SELECT id FROM %s WHERE 0 = ?1 AND 1 = 0", t->name);
+    }
+    buf_put_text(sql, " LIMIT 2");
+}
+
+static void put_by_prefix(const struct table *t, bool deleted, struct buf *sql)
+{
+    buf_printf(sql, "SELECT id FROM %s WHERE id >= ?1 AND id <= ?2", t->name);
+    put_living(sql, deleted);
+    buf_put_text(sql, " LIMIT 2");
+}
+
+bool find_row(struct data *d, const struct table *t, const char *text, bool deleted, uint8_t id[16])
+{
+    struct buf by_text, by_prefix;
+    if (id_parse(bytes_text(text), id)) {
+        return true;
+    }
+    buf_init(&by_text, SQL_BYTES_MAX);
+    buf_init(&by_prefix, SQL_BYTES_MAX);
+    put_by_text(t, deleted, &by_text);
+    put_by_prefix(t, deleted, &by_prefix);
+    const struct finder f = {.label = t->label,
+                             .label_zh = t->label_zh,
+                             .by_text = buf_text(&by_text),
+                             .by_prefix = buf_text(&by_prefix)};
+    bool found = find_one(d, &f, text, id);
+    buf_release(&by_text);
+    buf_release(&by_prefix);
+    return found;
 }

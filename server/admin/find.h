@@ -17,5 +17,9 @@ extern const struct finder find_device;
 
 /* False: said that nothing fits, or more than one. */
 MUST_USE bool find_one(struct data *d, const struct finder *f, const char *text, uint8_t id[16]);
+/* A row of any table; of the `deleted` ones alone if that is asked. A whole id is taken as it is:
+ * of a row that was refused there is nothing to find. */
+MUST_USE bool find_row(struct data *d, const struct table *t, const char *text, bool deleted,
+                       uint8_t id[16]);
 
 #endif

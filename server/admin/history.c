@@ -13,7 +13,6 @@
 #include "server/admin/say.h"
 
 #define HISTORY_BYTES_MAX ((size_t)256 * 1024 * 1024)
-#define SQL_BYTES_MAX     1024
 #define MINUTE_MS         60000
 
 enum { AS_OF, JSON, OPTION_COUNT };
@@ -25,48 +24,6 @@ struct page {
 };
 
 /* ---- which row ---- */
-
-struct any_finder { /* of any table: its number, name, login or article number */
-    struct finder finder;
-    char by_text[SQL_BYTES_MAX];
-    char by_prefix[SQL_BYTES_MAX];
-};
-
-static void finder_make(const struct table *t, struct any_finder *f)
-{
-    static const char *const named[] = {"no", "name", "login", "sku", "title"};
-    struct buf sql;
-    buf_init(&sql, sizeof f->by_text - 1);
-    for (size_t i = 0; i < count_of(named); i++) {
-        if (table_column_named(t, named[i]) != NULL) {
-            buf_printf(&sql, "%sSELECT id FROM %s WHERE %s = ?1", sql.size > 0 ? " UNION " : "",
-                       t->name, named[i]);
-        }
-    }
-    if (sql.size == 0) {
-        buf_printf(&sql, "SELECT id FROM %s WHERE 0 = ?1 AND 1 = 0", t->name);
-    }
-    buf_put_text(&sql, " LIMIT 2");
-    (void)snprintf(f->by_text, sizeof f->by_text, "%s", buf_text(&sql));
-    buf_release(&sql);
-    (void)snprintf(f->by_prefix, sizeof f->by_prefix,
-                   "SELECT id FROM %s WHERE id >= ?1 AND id <= ?2 LIMIT 2", t->name);
-    f->finder = (struct finder){.label = t->label,
-                                .label_zh = t->label_zh,
-                                .by_text = f->by_text,
-                                .by_prefix = f->by_prefix};
-}
-
-/* A whole id is taken as it is: of a row that was refused there is nothing to find. */
-static bool row_find(struct data *d, const struct table *t, const char *text, uint8_t id[16])
-{
-    struct any_finder f;
-    if (id_parse(bytes_text(text), id)) {
-        return true;
-    }
-    finder_make(t, &f);
-    return find_one(d, &f.finder, text, id);
-}
 
 /* A day means its end; without a zone the firm's is meant. */
 static bool take_time(struct data *d, const char *text, int64_t *ms)
@@ -149,6 +106,8 @@ static const char *act_text(enum history_act act)
         return say_choose("changed", "修改");
     case HISTORY_DELETED:
         return say_choose("deleted", "删除");
+    case HISTORY_RESTORED:
+        return say_choose("restored", "恢复");
     case HISTORY_MOVED:
         return say_choose("moved", "移交");
     case HISTORY_WANTED:
@@ -326,7 +285,7 @@ static void json_loser(const struct page *p, const struct column *c, const char 
 static void json_head(const struct page *p, const struct history_item *item)
 {
     static const char *const outcomes[] = {"accepted", "merged", "parked", "refused"};
-    static const char *const acts[] = {"made",  "changed", "deleted",
+    static const char *const acts[] = {"made",  "changed", "deleted",      "restored",
                                        "moved", "wanted",  "wanted_delete"};
     char id[37] = "";
     buf_printf(p->out,
@@ -410,7 +369,7 @@ static int history(struct data *d, const struct table *t, const char *name,
     if (as_of && !take_time(d, option_text(&options[AS_OF]), &as_of_ms)) {
         return EXIT_USAGE;
     }
-    if (!row_find(d, t, name, id)) {
+    if (!find_row(d, t, name, false, id)) {
         return EXIT_REFUSED;
     }
     struct arena arena;

@@ -177,6 +177,8 @@ enum err_code world_put(struct world *w, uint16_t table, const uint8_t id[16],
                         struct complaint *why);
 enum err_code world_delete(struct world *w, uint16_t table, const uint8_t id[16], int64_t base,
                            struct complaint *why);
+enum err_code world_undelete(struct world *w, uint16_t table, const uint8_t id[16],
+                             struct complaint *why);
 void world_customer(struct world *w, enum world_person whose, const char *name, uint8_t id[16]);
 void world_move(struct world *w, const uint8_t customer[16], enum world_person to);
 /* As a job; the server's process dies after `steps` of it and is back, then it goes on. */

@@ -199,6 +199,15 @@ enum err_code world_delete(struct world *w, uint16_t table, const uint8_t id[16]
                            server_write_delete(write, catalogue_table(table), id, base, why), why);
 }
 
+enum err_code world_undelete(struct world *w, uint16_t table, const uint8_t id[16],
+                             struct complaint *why)
+{
+    struct server_write *write = world_write_begin(w, "undelete");
+    int64_t seq = 0;
+    return world_write_end(
+        w, write, server_write_undelete(write, catalogue_table(table), id, &seq, why), why);
+}
+
 void world_customer(struct world *w, enum world_person whose, const char *name, uint8_t id[16])
 {
     struct complaint why = {0};

@@ -375,19 +375,33 @@ struct err erase_settle(struct store *st)
 
 /* ---- late work ---- */
 
-struct err erase_is_begun(struct store *st, uint16_t table, const uint8_t id[16], bool *out)
+static struct err is_named(struct store *st, const char *sql, uint16_t table, const uint8_t id[16],
+                           bool *out)
 {
     struct stmt q;
-    struct err err = db_use(st->db, "SELECT 1 FROM erased WHERE tbl = ?1 AND row = ?2", &q);
+    struct err err = db_use(st->db, sql, &q);
     if (err.code != ERR_OK) {
         return err;
     }
     bind_int(&q, 1, table);
     bind_id(&q, 2, id);
     *out = db_step_row(&q);
-    err = stmt_err(&q, "erase_is_begun");
+    err = stmt_err(&q, "erase: is_named");
     stmt_reset(&q);
     return err;
+}
+
+struct err erase_is_begun(struct store *st, uint16_t table, const uint8_t id[16], bool *out)
+{
+    return is_named(st, "SELECT 1 FROM erased WHERE tbl = ?1 AND row = ?2", table, id, out);
+}
+
+struct err erase_has_emptied(struct store *st, uint16_t table, const uint8_t id[16], bool *out)
+{
+    return is_named(st,
+                    "SELECT 1 FROM erased WHERE tbl = ?1 AND row = ?2"
+                    " UNION SELECT 1 FROM erase_item WHERE tbl = ?1 AND row = ?2",
+                    table, id, out);
 }
 
 static struct err hangs_on_erased(struct store *st, const struct change *change, uint8_t column,

@@ -41,6 +41,9 @@ MUST_USE struct err erase_settle(struct store *st);
 /* Whether the row was ever named as a subject, or is the contact of one. */
 MUST_USE struct err erase_is_begun(struct store *st, uint16_t table, const uint8_t id[16],
                                    bool *out);
+/* Whether a job has the row among its own: nothing of it comes back. */
+MUST_USE struct err erase_has_emptied(struct store *st, uint16_t table, const uint8_t id[16],
+                                      bool *out);
 /* Whether a transaction writes to somebody who is erased, or hangs a contact or a picture on them.
  */
 MUST_USE struct err erase_forbids(struct store *st, const struct transaction *tx, bool *out);

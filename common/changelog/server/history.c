@@ -131,8 +131,8 @@ static struct err undo_cell(struct reading *r, struct history_item *item, struct
     }
     cell->column = (uint8_t)column.i;
     cell->now = swap(r->out, cell->column, &cell->old);
-    if (cell->column == COLUMN_DELETED && cell->now.kind != VALUE_NULL) {
-        item->act = HISTORY_DELETED;
+    if (cell->column == COLUMN_DELETED) {
+        item->act = cell->now.kind != VALUE_NULL ? HISTORY_DELETED : HISTORY_RESTORED;
     }
     item->cell_count++;
     return err_ok();

@@ -10,8 +10,9 @@ enum history_act {
     HISTORY_MADE,
     HISTORY_CHANGED,
     HISTORY_DELETED,
-    HISTORY_MOVED,  /* to another scope, maybe with changes */
-    HISTORY_WANTED, /* refused, parked, or lost whole: `now` is what it would have written */
+    HISTORY_RESTORED, /* lives again */
+    HISTORY_MOVED,    /* to another scope, maybe with changes */
+    HISTORY_WANTED,   /* refused, parked, or lost whole: `now` is what it would have written */
     HISTORY_WANTED_DELETE
 };
 

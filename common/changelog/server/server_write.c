@@ -2,6 +2,7 @@
  * an import of any size needs the memory of one row; the change log's entry is made with the
  * first. */
 #include "common/changelog/server/checks.h"
+#include "common/changelog/server/erase.h"
 #include "common/changelog/server/past_day.h"
 
 #include "common/base/complaint.h"
@@ -296,6 +297,64 @@ struct err server_write_delete(struct server_write *w, const struct table *t, co
     struct work work;
     work_begin(w, &work);
     struct err err = delete_row(w, &work, t, id, base, why);
+    work_release(&work);
+    return err;
+}
+
+/* As if it came now: what it points to is there, and what must be its own isn't somebody else's. */
+static struct err check_return(struct work *work, const struct work_row *row, struct complaint *why)
+{
+    const struct column *home = table_scope_column(row->table);
+    int64_t scope = 0;
+    bool erased = false;
+    struct err err = erase_has_emptied(work->st, row->table->number, row->id, &erased);
+    if (err.code == ERR_OK && erased) {
+        err = refuse(why, "erased", row->table, NULL, NULL);
+    }
+    if (err.code == ERR_OK) {
+        err = check_home(work, NULL, row, &scope, why);
+    }
+    if (err.code == ERR_OK && scope != row->scope) {
+        err = refuse(why, "not_permitted", row->table, home, "move");
+    }
+    if (err.code == ERR_OK) {
+        err = check_references(work, NULL, row, ~UINT64_C(0), why);
+    }
+    return err.code == ERR_OK ? check_unique(work, row, ~UINT64_C(0), why) : err;
+}
+
+static struct err undelete_row(struct server_write *w, struct work *work, const struct table *t,
+                               const uint8_t id[16], struct work_row **row, struct complaint *why)
+{
+    struct err err = work_find(work, t, id, row);
+    if (err.code == ERR_OK && *row == NULL) {
+        err = refuse(why, "not_found", NULL, NULL, NULL);
+    }
+    if (err.code == ERR_OK && (*row)->deleted_at == 0) {
+        err = refuse(why, "state", t, NULL, "not deleted");
+    }
+    if (err.code == ERR_OK) {
+        err = check_return(work, *row, why);
+    }
+    if (err.code == ERR_OK) {
+        err = work_undelete(work, *row);
+    }
+    if (err.code == ERR_OK) {
+        err = note_orders(w, work);
+    }
+    return err.code == ERR_OK ? log_touched(w, work) : err;
+}
+
+struct err server_write_undelete(struct server_write *w, const struct table *t,
+                                 const uint8_t id[16], int64_t *seq, struct complaint *why)
+{
+    struct work work;
+    struct work_row *row = NULL;
+    work_begin(w, &work);
+    struct err err = undelete_row(w, &work, t, id, &row, why);
+    if (err.code == ERR_OK) {
+        *seq = row->seq;
+    }
     work_release(&work);
     return err;
 }

@@ -65,6 +65,12 @@ MUST_USE struct err server_write_put(struct server_write *w, const struct table 
                                      struct complaint *why);
 MUST_USE struct err server_write_delete(struct server_write *w, const struct table *t,
                                         const uint8_t id[16], int64_t base, struct complaint *why);
+/* Brings a deleted row back as it was, under a new number: the one way, and a decision of its own.
+ * Refused: `not_found` (never there, or purged), `state` (it lives), `erased`, and what every
+ * write is refused for. */
+MUST_USE struct err server_write_undelete(struct server_write *w, const struct table *t,
+                                          const uint8_t id[16], int64_t *seq,
+                                          struct complaint *why);
 /* Takes a customer and all that hangs on it to another book: new numbers there, departures here. */
 MUST_USE struct err server_write_move(struct server_write *w, const uint8_t customer[16],
                                       const uint8_t to_book[16], int64_t *rows);

@@ -298,6 +298,24 @@ struct err work_put(struct work *w, struct work_row *row)
     return err.code == ERR_OK ? rights_after(w, &rights) : err;
 }
 
+struct err work_undelete(struct work *w, struct work_row *row)
+{
+    assert(row->deleted_at != 0 && !row->touched);
+    struct rights rights;
+    struct err err = rights_before(w, row, &rights);
+    if (err.code == ERR_OK) {
+        err = touch(w, row);
+    }
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    row->deleted_at = 0;
+    row->entered = row->seq;
+    row->pending |= UINT64_C(1) << COLUMN_DELETED;
+    err = put(w, row, ROWSQL_MOVED);
+    return err.code == ERR_OK ? rights_after(w, &rights) : err;
+}
+
 static struct err depart(struct work *w, struct work_row *row)
 {
     row->left_scope = row->scope;

@@ -83,6 +83,9 @@ MUST_USE struct err work_new(struct work *w, const struct table *t, const uint8_
                              struct work_row **out);
 void work_set(struct work_row *row, uint8_t column, const struct value *value);
 void work_delete(struct work_row *row, int64_t at_ms);
+/* The row lives again: its number is also `_entered`, so that it goes out whole. Written at once.
+ */
+MUST_USE struct err work_undelete(struct work *w, struct work_row *row);
 /* Writes what was set, under the row's number of this transaction. */
 MUST_USE struct err work_put(struct work *w, struct work_row *row);
 /* Gives the row a new home: number and `_entered` there, departure in the old scope. Written at
