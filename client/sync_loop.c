@@ -23,6 +23,7 @@
 #define SERVER_BYTES_MAX 512
 #define LIVE_BYTES_MAX   ((size_t)64 * 1024)
 #define FAULT_ARENA_MAX  ((size_t)256 * 1024)
+#define COMMIT_MS        8   /* the last of the looks 1, 2, 4… ms after a write */
 #define SLEEP_STEP_MS    500 /* between looks at the watcher and at local changes */
 
 struct sync_loop {
@@ -46,6 +47,7 @@ struct sync_loop {
     bool advanced;        /* a hint came since the last sync began */
     int64_t heard_ms;     /* monotonic, when something was last heard */
     int64_t data_version; /* of the replica as this process knows it */
+    int64_t outbox_last;  /* what the last sync could know of */
     int64_t began_ms;     /* monotonic, last sync */
 };
 
@@ -414,6 +416,15 @@ static void add_tally(struct client_tally *sum, const struct client_tally *more)
     sum->gave_up = sum->gave_up || more->gave_up;
 }
 
+/* What is saved from now on is the next sync's. */
+static void note_what_is_there(struct sync_loop *loop)
+{
+    loop->data_version = db_data_version(loop->home->db);
+    if (replica_outbox_last(&loop->home->replica, &loop->outbox_last).code != ERR_OK) {
+        loop->outbox_last = 0; /* a needless sync does no harm */
+    }
+}
+
 struct err sync_once(struct sync_loop *loop, bool verify, int tries, struct sync_result *out)
 {
     struct client_tally sum = {0};
@@ -426,8 +437,7 @@ struct err sync_once(struct sync_loop *loop, bool verify, int tries, struct sync
     for (int i = 0; i < tries; i++) {
         struct attempt attempt = {.err = err_ok()};
         *out = (struct sync_result){.status = 0};
-        loop->data_version =
-            db_data_version(loop->home->db); /* saved from now on: the next one's */
+        note_what_is_there(loop);
         err = run_session(loop, verify, &attempt, out);
         bool unknown = attempt.status == 401 && strcmp(out->code, "reenrol") == 0;
         if (unknown && !asked_back) { /* once: a restored server may have lost this device */
@@ -497,9 +507,31 @@ static struct err on_live_piece(void *context, struct bytes piece)
     return err;
 }
 
-static bool changed_here(struct sync_loop *loop)
+/* Commands write more than there is to send: their opening alone notes clocks. A sync for that
+ * would go ahead of the one that carries the work. */
+static bool saved_here(struct sync_loop *loop)
 {
-    return db_data_version(loop->home->db) != loop->data_version;
+    int64_t version = db_data_version(loop->home->db);
+    int64_t last = 0;
+    if (version == loop->data_version) {
+        return false;
+    }
+    loop->data_version = version;
+    struct err err = replica_outbox_last(&loop->home->replica, &last);
+    return err.code != ERR_OK || last > loop->outbox_last;
+}
+
+/* The file is written to before the commit can be seen, by what the disk takes to make it durable;
+ * nothing tells of that moment. */
+static bool saved_just_now(struct sync_loop *loop)
+{
+    bool written = wake_drain(loop->wake);
+    bool saved = saved_here(loop);
+    for (int ms = 1; written && !saved && ms <= COMMIT_MS; ms *= 2) {
+        machine_sleep_ms(ms);
+        saved = saved_here(loop);
+    }
+    return saved;
 }
 
 static bool is_silent(const struct sync_loop *loop)
@@ -510,8 +542,8 @@ static bool is_silent(const struct sync_loop *loop)
 static bool heard_enough(void *context)
 {
     struct sync_loop *loop = context;
-    wake_drain(loop->wake);
-    return loop->advanced || sync_is_cancelled(loop) || changed_here(loop) || is_silent(loop);
+    bool saved = saved_just_now(loop);
+    return saved || loop->advanced || sync_is_cancelled(loop) || is_silent(loop);
 }
 
 static struct err open_stream(struct sync_loop *loop)
@@ -556,7 +588,7 @@ static void wait_for_poll(struct sync_loop *loop)
 {
     int64_t wait_ms = LIVE_POLL_MS / 2 + (int64_t)randombytes_uniform(LIVE_POLL_MS / 2);
     int64_t end = machine_mono_ms() + wait_ms;
-    while (machine_mono_ms() < end && !sync_is_cancelled(loop) && !changed_here(loop)) {
+    while (machine_mono_ms() < end && !sync_is_cancelled(loop) && !saved_here(loop)) {
         machine_sleep_ms(SLEEP_STEP_MS);
     }
 }

@@ -3,10 +3,12 @@
 #ifndef CLIENT_WAKE_H
 #define CLIENT_WAKE_H
 
+#include <stdbool.h>
+
 /* -1 where the system has no such thing to give: then who waits has to look now and then. */
 int wake_open(const char *folder);
-/* Takes what has come, so that the next write is seen. */
-void wake_drain(int fd);
+/* Takes what has come, so that the next write is seen; false: nothing had. */
+bool wake_drain(int fd);
 void wake_close(int fd);
 
 #endif

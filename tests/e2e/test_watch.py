@@ -73,6 +73,26 @@ def test_work_saved_while_a_sync_runs():
         equal(firm.query("SELECT note FROM customer WHERE no = 'L1'"), [{"note": "note 39"}], "note")
 
 
+def test_one_sync_for_what_was_saved():
+    """A command writes more than what is to be sent, and before it; that is no reason to sync."""
+    with firm_with_reps() as firm:
+        phone = firm.device("lin", "phone")
+        phone.sync()
+        watch = phone.start("sync", "--watch")
+        syncs = lambda: firm.log.read_text().count("route=SYNC")
+        try:
+            until(lambda: "route=LIVE" in firm.log.read_text() or syncs() >= 2, "the watch's first sync")
+            time.sleep(1)
+            before = syncs()
+            for i in range(5):
+                phone.set("customer", "L1", note=f"note {i}")
+                until(lambda: phone.json("status")["pending"] == 0, f"sending note {i}")
+                time.sleep(0.3)
+            equal(syncs() - before, 5, "syncs for five notes")
+        finally:
+            end(watch)
+
+
 def test_a_server_that_comes_back():
     with firm_with_reps() as firm:
         phone, tablet = firm.device("lin", "phone"), firm.device("lin", "tablet")

@@ -350,6 +350,18 @@ struct err replica_counts(struct replica *r, struct replica_counts *out)
     return err_ok();
 }
 
+struct err replica_outbox_last(struct replica *r, int64_t *out)
+{
+    struct stmt st;
+    struct err err = db_use(r->db, "SELECT coalesce(max(key), 0) FROM outbox", &st);
+    if (err.code == ERR_OK && db_step_row(&st)) {
+        *out = col_int(&st, 0);
+        stmt_reset(&st);
+        return err_ok();
+    }
+    return err.code == ERR_OK ? stmt_err(&st, "replica_outbox_last") : err;
+}
+
 struct err replica_stalled(struct replica *r)
 {
     static const char sql[] = "UPDATE device_state SET stalls = stalls + 1, stalled_at = ?1";

@@ -97,6 +97,9 @@ struct replica_counts {
     int64_t stalled_at; /* server time of the last; 0: never */
 };
 MUST_USE struct err replica_counts(struct replica *r, struct replica_counts *out);
+/* Rises with whatever is saved to be sent, whether some of it was sent meanwhile or not. 0: nothing
+ * waits. */
+MUST_USE struct err replica_outbox_last(struct replica *r, int64_t *out);
 /* One more stall. */
 MUST_USE struct err replica_stalled(struct replica *r);
 
