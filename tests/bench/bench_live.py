@@ -1,97 +1,34 @@
 #!/usr/bin/env python3
 """Live streams: how long a change takes from one device's commit to another one's table, with nobody
-else there and beside a crowd of idle streams, and what an idle stream costs the server.
+else there and beside a crowd of idle streams; what an idle stream costs the server; and how a crowd comes
+back after the server was started again, an ordinary device syncing among it.
 
-    python3 tests/bench/bench_live.py [STREAMS]      10,000 unless said; at most 18,000
+    python3 tests/bench/bench_live.py [STREAMS]      10,000 unless said; at most 17,000
 
-Streams are held by processes of 2,500 each, so that no process needs many descriptors."""
-import base64
-import ctypes
-import ctypes.util
-import hashlib
-import multiprocessing
+The crowd (crowd.py) is held by processes of 2,500 each, so that none needs many descriptors."""
 import os
 import pathlib
 import re
 import resource
+import socket
 import sqlite3
 import sys
+import threading
 import time
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-import rawh2
+import crowd
 from sample import firm_with_reps
 
 COMMITS = 200
-EACH = 2500  # streams a process
-SODIUM = ctypes.CDLL(ctypes.util.find_library("sodium"))
-
-
-# ---- devices that only listen ----
-
-def key_of(number):
-    public, secret = ctypes.create_string_buffer(32), ctypes.create_string_buffer(64)
-    SODIUM.crypto_sign_seed_keypair(public, secret, hashlib.sha256(b"%d" % number).digest())
-    return public.raw, secret.raw
-
-
-def keyid_of(public):
-    return base64.urlsafe_b64encode(hashlib.sha256(public).digest()[:9]).decode()
-
-
-def enrol_crowd(firm, count):
-    """Straight into the store, as the newest device's person, who holds another book than those who
-    are measured: nobody in the crowd is hinted about them. The server doesn't run."""
-    store = sqlite3.connect(firm.data / "store.db")
-    columns = [row[1] for row in store.execute("PRAGMA table_info(device_key)")]
-    names = ", ".join(columns)
-    template = dict(zip(columns, store.execute(f"SELECT {names} FROM device_key ORDER BY number DESC"
-                                             " LIMIT 1").fetchone()))
-    numbers = range(100, 100 + count)
-    for number in numbers:
-        public, _ = key_of(number)
-        row = dict(template, number=number, device=os.urandom(16), key_id=keyid_of(public),
-                   public_key=public, token=os.urandom(16), token_pending=os.urandom(16))
-        if "family" in row:
-            row["family"] = number
-        store.execute(f"INSERT INTO device_key ({names}) VALUES ({', '.join('?' * len(columns))})",
-                      [row[c] for c in columns])
-    store.commit()
-    store.close()
-    return numbers
-
-
-def live_request(number):
-    public, secret = key_of(number)
-    params = f'("@method" "@path");created={int(time.time())};keyid="{keyid_of(public)}"'
-    text = f'"@method": GET\n"@path": /v1/live\n"@signature-params": {params}'.encode()
-    signature = ctypes.create_string_buffer(64)
-    SODIUM.crypto_sign_detached(signature, None, text, ctypes.c_ulonglong(len(text)), secret)
-    block = rawh2.head("GET", "/v1/live", signature_input="s=" + params,
-                       signature=f"s=:{base64.b64encode(signature.raw).decode()}:")
-    return rawh2.frame(rawh2.HEADERS, rawh2.END_STREAM | rawh2.END_HEADERS, 1, block)
-
-
-def hold(port, numbers, ready, leave):
-    """One process's streams, open until `leave`."""
-    held, refused = [], 0
-    for number in numbers:
-        try:
-            c = rawh2.Connection(port)
-            c.send(rawh2.PREFACE + rawh2.frame(rawh2.SETTINGS, 0, 0) + live_request(number))
-            if len(held) % 500 == 0 and c.first_status() != 200:
-                refused += 1
-            held.append(c)
-        except OSError:
-            refused += 1
-    ready.put((len(held), refused))
-    leave.wait()
+IDLE_S = 35 # more than a keep-alive's interval
+BEYOND = 20 # devices more than there may be streams
 
 
 # ---- figures ----
 
 def metric(firm, name):
-    import urllib.request
     with urllib.request.urlopen(f"http://127.0.0.1:{firm.metrics_port}/metrics") as answer:
         return int(float(re.search(rf"^legwork_{name} (\S+)$", answer.read().decode(), re.M)[1]))
 
@@ -100,6 +37,19 @@ def rss(firm):
     status = pathlib.Path(f"/proc/{firm.process.pid}/status").read_text()
     return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1])
 
+
+def cpu(firm):
+    fields = pathlib.Path(f"/proc/{firm.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def show(what, took):
+    at = lambda p: took[min(len(took) - 1, int(len(took) * p))]
+    print(f"{what}: p50 {at(.5):.1f} ms, p90 {at(.9):.1f} ms, p99 {at(.99):.1f} ms, worst"
+          f" {took[-1]:.1f} ms ({len(took)} times)", flush=True)
+
+
+# ---- from commit to table ----
 
 def value(replica):
     return replica.execute("SELECT note FROM customer WHERE no = 'L1'").fetchone()[0]
@@ -129,31 +79,109 @@ def latencies(sender, receiver, commits):
     return sorted(took)
 
 
-def show(what, took):
-    at = lambda p: took[min(len(took) - 1, int(len(took) * p))]
-    print(f"{what}: p50 {at(.5):.1f} ms, p90 {at(.9):.1f} ms, p99 {at(.99):.1f} ms, worst"
-          f" {took[-1]:.1f} ms ({len(took)} commits)", flush=True)
+def floor(folder, commits):
+    """The least that it could take here: a message over TCP, twice, and each time a durable commit; the
+    second one is looked for as above."""
+    middle, last = (sqlite3.connect(folder / name, isolation_level=None, check_same_thread=False)
+                    for name in ("floor-middle.db", "floor-last.db"))
+    for db in (middle, last):
+        db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE t (x);"
+                         "INSERT INTO t VALUES ('')")
+    listener = socket.create_server(("127.0.0.1", 0))
+    out = socket.create_connection(listener.getsockname())
+    peer = listener.accept()[0]
+
+    def store(sock, db, onwards=None):
+        while text := sock.recv(256):
+            db.execute("UPDATE t SET x = ?", (text.decode(),))
+            if onwards:
+                onwards.send(text)
+    ends = socket.socketpair()
+    threads = [threading.Thread(target=store, args=(peer, middle, ends[0]), daemon=True),
+               threading.Thread(target=store, args=(ends[1], last), daemon=True)]
+    for t in threads:
+        t.start()
+    reader = sqlite3.connect(f"file:{folder / 'floor-last.db'}?mode=ro", uri=True)
+    took = []
+    for i in range(commits):
+        start = time.monotonic()
+        out.send(f"{i}".encode())
+        while reader.execute("SELECT x FROM t").fetchone()[0] != f"{i}":
+            time.sleep(0.0005)
+        took.append((time.monotonic() - start) * 1000)
+    return sorted(took)
 
 
-def crowd(firm, numbers):
+# ---- the crowd ----
+
+def gather(firm, numbers):
     before, start = rss(firm), time.monotonic()
-    ready, leave = multiprocessing.Queue(), multiprocessing.Event()
-    parts = [numbers[i:i + EACH] for i in range(0, len(numbers), EACH)]
-    holders = [multiprocessing.Process(target=hold, args=(firm.port, part, ready, leave), daemon=True)
-               for part in parts]
-    for h in holders:
-        h.start()
-    sums = [ready.get() for _ in holders]
+    held = crowd.Crowd(firm.port, numbers)
+    until(lambda: held.sum("live") == len(numbers), 300, f"{len(numbers)} streams", held)
     took = time.monotonic() - start
-    end = time.monotonic() + 30
-    while metric(firm, "live_streams") < len(numbers) and time.monotonic() < end:
-        time.sleep(0.2)
     time.sleep(2)
     streams = metric(firm, "live_streams")
-    print(f"{streams} live streams ({sum(r for _, r in sums)} refused) in {took:.0f} s; memory of the"
-          f" server {rss(firm) / 1024:.0f} MiB, {(rss(firm) - before) / max(1, streams):.1f} KiB a stream",
-          flush=True)
-    return holders, leave
+    print(f"{streams} live streams in {took:.1f} s ({len(numbers) / took:.0f} a second; {held.sum('lost')} lost,"
+          f" {held.sum('refused')} refused meanwhile); memory of the server {rss(firm) / 1024:.0f} MiB,"
+          f" {(rss(firm) - before) / len(numbers):.1f} KiB a stream", flush=True)
+    return held
+
+
+def until(holds, seconds, what, held):
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            raise SystemExit(f"{what}: not within {seconds} s; {held.sum('live')} are there")
+        time.sleep(0.05)
+
+
+def rest(firm, count):
+    metric(firm, "loop_late_max_microseconds") # begins anew
+    before, hints, start = cpu(firm), metric(firm, "hints_total"), time.monotonic()
+    time.sleep(IDLE_S)
+    took = time.monotonic() - start
+    print(f"idle: {(cpu(firm) - before) / took * 100:.2f} % of a core, {(metric(firm, 'hints_total') - hints) / took:.0f}"
+          f" keep-alives a second, loop late by at most {metric(firm, 'loop_late_max_microseconds') / 1000:.1f} ms;"
+          f" memory {rss(firm) / 1024:.0f} MiB, {rss(firm) / count:.1f} KiB a stream all in all", flush=True)
+
+
+def one_beyond(firm, held, numbers, bystander):
+    """More devices than streams: those beyond are told to poll, and everybody's syncs are served."""
+    before = held.sum("refused")
+    until(lambda: held.sum("refused") >= before + BEYOND, 60, "refusals", held)
+    start = time.monotonic()
+    bystander.sync()
+    print(f"beyond {len(numbers) - BEYOND} streams: {metric(firm, 'live_streams')} held, {BEYOND} told to come later; an"
+          f" ordinary sync takes {(time.monotonic() - start) * 1000:.0f} ms", flush=True)
+
+
+def syncs_meanwhile(bystander, stop, took):
+    while not stop.is_set():
+        start = time.monotonic()
+        done = bystander.run("--json", "sync", expect=None, timeout=60)
+        took.append(((time.monotonic() - start) * 1000, done.code))
+        time.sleep(0.25)
+
+
+def come_back(firm, held, count, bystander, what, least_s, more_s):
+    """The server ends and starts; all of the crowd want their streams back."""
+    held.come_back_after(least_s, more_s)
+    resumed = held.sum("resumed")
+    firm.stop()
+    until(lambda: held.sum("live") == 0, 30, "the end of the streams", held)
+    firm.start()
+    lost, start = held.sum("lost"), time.monotonic()
+    stop, took = threading.Event(), []
+    ordinary = threading.Thread(target=syncs_meanwhile, args=(bystander, stop, took))
+    ordinary.start()
+    until(lambda: held.sum("live") == count, 300, "all of them back", held)
+    all_back = time.monotonic() - start
+    stop.set()
+    ordinary.join()
+    good = sorted(t for t, code in took if code == 0)
+    print(f"{what}: all {count} back {all_back:.1f} s after the start ({held.sum('resumed') - resumed} by a resumed"
+          f" session, {held.sum('lost') - lost} tries lost); {len(good)} of {len(took)} ordinary syncs beside them done,"
+          f" p50 {good[len(good) // 2]:.0f} ms, worst {good[-1]:.0f} ms", flush=True)
 
 
 def main():
@@ -161,22 +189,30 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     with firm_with_reps() as firm:
         phone, tablet = firm.device("lin", "phone"), firm.device("lin", "tablet")
+        bystander = firm.device("mei", "bystander")
         firm.device("sam", "crowd")
         firm.stop()
-        numbers = enrol_crowd(firm, count)
+        firm.options = ["--streams", str(count + 2)]
+        numbers = crowd.enrol(firm, count + BEYOND)
         firm.start()
         watches = []
         for device in (phone, tablet):
             device.sync()
             watches.append(device.start("sync", "--watch"))
+        bystander.sync()
         try:
             time.sleep(1.5)
+            show("floor: two messages, two durable commits", floor(firm.dir, COMMITS))
             show("commit to the other table", latencies(tablet, phone, COMMITS))
-            holders, leave = crowd(firm, numbers)
-            show(f"the same beside {count} idle streams", latencies(tablet, phone, COMMITS))
-            leave.set()
-            for h in holders:
-                h.join()
+            held = gather(firm, numbers[:count])
+            rest(firm, count)
+            show(f"commit to the other table beside {count} idle streams", latencies(tablet, phone, COMMITS))
+            more = crowd.Crowd(firm.port, numbers[count:])
+            one_beyond(firm, more, numbers, bystander)
+            more.end()
+            come_back(firm, held, count, bystander, "restart, each waits 15 to 30 s as a watch does", 15, 15)
+            come_back(firm, held, count, bystander, "restart, nobody waits", 0, 0)
+            held.end()
         finally:
             for w in watches:
                 w.kill()
