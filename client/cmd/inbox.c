@@ -252,7 +252,7 @@ static struct err list_proposal(struct listing *l, const struct proposal *p)
     char id[37];
     struct buf text;
     buf_init(&text, APP_OUTPUT_BYTES_MAX);
-    struct err err = proposal_print(l->app, p, &text);
+    struct err err = proposal_print(l->app, p, false, &text);
     lookup_short_id(l->app->home.db, catalogue_table(TABLE_proposal), p->id, id);
     grid_put_text(&l->grid, id);
     grid_put_text(&l->grid, phrase_text(p->mine ? PHRASE_INBOX_PROPOSED : PHRASE_INBOX_PROPOSAL,
@@ -391,7 +391,8 @@ static enum exit_code show_by_id(struct app *app, const char *text)
     buf_init(&out, APP_OUTPUT_BYTES_MAX);
     err = err.code == ERR_OK ? proposal_get(app, found.ids[0], &p) : err;
     if (err.code == ERR_OK) {
-        err = app->arguments.json ? proposal_json(app, &p, &out) : proposal_print(app, &p, &out);
+        err = app->arguments.json ? proposal_json(app, &p, &out)
+                                  : proposal_print(app, &p, true, &out);
     }
     if (err.code == ERR_OK) {
         printf("%s\n", buf_text(&out));

@@ -8,7 +8,8 @@
 #include "client/cmd/rows.h"
 #include "common/changelog/merge.h"
 
-#define WISHES_MAX 512 /* of a group */
+#define WISHES_MAX    4500 /* of a group: with as many answers in one transaction */
+#define WISHES_LISTED 5    /* in one line */
 
 /* ---- groups ---- */
 
@@ -81,15 +82,33 @@ static bool read_wish(struct app *app, const struct stmt *st, struct wish *out)
            out->op != NULL && out->wanted.at != NULL && out->before.at != NULL;
 }
 
-static struct err read_wishes(struct app *app, const struct proposal *p, struct wish **out,
-                              size_t *count)
+static struct err count_wishes(struct app *app, const struct proposal *p, int64_t *count)
+{
+    static const char sql[] = "SELECT count(*) FROM proposal WHERE group_id = ?1 AND person_id = ?2"
+                              " AND _deleted_at IS NULL";
+    struct stmt st;
+    struct err err = db_use(app->home.db, sql, &st);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_id(&st, 1, p->group);
+    bind_id(&st, 2, app->home.replica.person);
+    *count = db_step_row(&st) ? col_int(&st, 0) : 0;
+    err = stmt_err(&st, "count_wishes");
+    stmt_reset(&st);
+    return err.code == ERR_OK && *count > WISHES_MAX ? err_make(ERR_LIMIT, 0, "count_wishes") : err;
+}
+
+/* The first of them, at most `max`. */
+static struct err read_wishes(struct app *app, const struct proposal *p, int64_t max,
+                              struct wish **out, size_t *count)
 {
     static const char sql[] = "SELECT id, row_id, table_no, op, wanted, before FROM proposal"
                               " WHERE group_id = ?1 AND person_id = ?2 AND _deleted_at IS NULL"
                               " ORDER BY idx LIMIT ?3";
     struct stmt st;
     *count = 0;
-    *out = arena_array(&app->arena, WISHES_MAX, sizeof **out);
+    *out = arena_array(&app->arena, (size_t)max, sizeof **out);
     struct err err =
         *out == NULL ? err_make(ERR_NOMEM, 0, "read_wishes") : db_use(app->home.db, sql, &st);
     if (err.code != ERR_OK) {
@@ -97,13 +116,21 @@ static struct err read_wishes(struct app *app, const struct proposal *p, struct 
     }
     bind_id(&st, 1, p->group);
     bind_id(&st, 2, app->home.replica.person);
-    bind_int(&st, 3, WISHES_MAX);
-    while (*count < WISHES_MAX && db_step_row(&st)) {
+    bind_int(&st, 3, max);
+    while ((int64_t)*count < max && db_step_row(&st)) {
         *count += read_wish(app, &st, &(*out)[*count]);
     }
     err = stmt_err(&st, "read_wishes");
     stmt_reset(&st);
     return err;
+}
+
+static struct err read_all_wishes(struct app *app, const struct proposal *p, struct wish **out,
+                                  size_t *count)
+{
+    int64_t all = 0;
+    struct err err = count_wishes(app, p, &all);
+    return err.code == ERR_OK ? read_wishes(app, p, all, out, count) : err;
 }
 
 /* Values by column name. False: not what proposals hold. */
@@ -159,14 +186,28 @@ static struct err print_wish(struct app *app, const struct wish *wish, struct bu
     return err_ok();
 }
 
-struct err proposal_print(struct app *app, const struct proposal *p, struct buf *out)
+static void put_rest(struct app *app, int64_t rest, struct buf *out)
+{
+    const struct number number = number_text(rest);
+    const char *const args[] = {number.text, NULL};
+    buf_put_text(out, "; ");
+    phrase_fill(PHRASE_INBOX_AND_MORE, app->chinese, args, out);
+}
+
+struct err proposal_print(struct app *app, const struct proposal *p, bool whole, struct buf *out)
 {
     struct wish *wishes = NULL;
     size_t count = 0;
-    struct err err = read_wishes(app, p, &wishes, &count);
+    int64_t all = 0;
+    struct err err = count_wishes(app, p, &all);
+    int64_t told = whole || all <= WISHES_LISTED ? all : WISHES_LISTED;
+    err = err.code == ERR_OK ? read_wishes(app, p, told, &wishes, &count) : err;
     for (size_t i = 0; i < count && err.code == ERR_OK; i++) {
-        buf_put_text(out, i == 0 ? "" : "; ");
+        buf_put_text(out, i == 0 ? "" : whole && told > WISHES_LISTED ? ";\n  " : "; ");
         err = print_wish(app, &wishes[i], out);
+    }
+    if (err.code == ERR_OK && told < all) {
+        put_rest(app, all - told, out);
     }
     if (err.code == ERR_OK && !p->mine) {
         buf_put_text(out, " (");
@@ -186,7 +227,7 @@ struct err proposal_json(struct app *app, const struct proposal *p, struct buf *
 {
     struct wish *wishes = NULL;
     size_t count = 0;
-    struct err err = read_wishes(app, p, &wishes, &count);
+    struct err err = read_all_wishes(app, p, &wishes, &count);
     buf_put_text(out, "{\"id\":");
     put_id(p->id, out);
     buf_printf(out, ",\"kind\":\"%s\",\"author\":", p->mine ? "proposed" : "proposal");
@@ -263,7 +304,7 @@ static struct err decide(struct app *app, const struct proposal *p, const char *
         {.column = COLUMN_proposal_resolved_by,
          .value = value_blob(bytes_of(app->home.replica.person, 16))},
         {.column = COLUMN_proposal_choice, .value = value_text(bytes_text(choice))}};
-    struct err err = read_wishes(app, p, &wishes, &count);
+    struct err err = read_all_wishes(app, p, &wishes, &count);
     if (err.code == ERR_OK) {
         err = replica_begin(&app->home.replica, writes ? "inbox.accept" : "inbox.dismiss");
     }

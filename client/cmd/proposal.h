@@ -20,8 +20,10 @@ MUST_USE struct err proposals_read(struct app *app, struct proposal *out, size_t
                                    size_t *count);
 /* By the id of any of its rows; ERR_NOT_FOUND. */
 MUST_USE struct err proposal_get(struct app *app, const uint8_t id[16], struct proposal *out);
-/* "customer Tea House: city=Lyon; visit: …" and the author. */
-MUST_USE struct err proposal_print(struct app *app, const struct proposal *p, struct buf *out);
+/* "customer Tea House: city=Lyon; visit: …" and the author; only the first few changes of a large
+ * one unless it is asked for whole. */
+MUST_USE struct err proposal_print(struct app *app, const struct proposal *p, bool whole,
+                                   struct buf *out);
 MUST_USE struct err proposal_json(struct app *app, const struct proposal *p, struct buf *out);
 
 /* Writes the values as this person's own work, and that it was accepted; all or nothing. */

@@ -190,6 +190,33 @@ def test_a_dismissed_proposal():
         equal(proposals(sam), [], "nothing left to decide")
 
 
+def test_a_large_proposal():
+    """What rests on a proposal joins it, however much that is: it is told shortly, shown whole, and accepted whole."""
+    with firm_with_reps(goods=False) as firm:
+        lin, sam = firm.device("lin"), firm.device("sam")
+        lin.sync(), sam.sync()
+        firm.admin("book", "give", "lin", "--to", "sam")
+        lin.sync()
+        lin.new("customer", name="Tea House 0", kind="prospect")
+        for i in range(1, 60):
+            lin.set("customer", f"Tea House {i - 1}", name=f"Tea House {i}")
+        equal(lin.sync()["refused"], 60, "all of it became proposals")
+        sam.sync()
+        offered = proposals(sam)
+        equal([len(p["changes"]) for p in offered], [60], "one group")
+        said = sam.run("inbox").out
+        check("Tea House 4" in said and "Tea House 5" not in said and "and 55 more" in said, said)
+        check("另有 55 项" in sam.run("inbox", env=environment(LEGWORK_LANG="zh")).out, "in Chinese")
+        check("Tea House 59" in sam.run("inbox", "show", offered[0]["id"]).out, "shown whole")
+        sam.run("inbox", "accept", offered[0]["id"])
+        equal(sam.sync()["refused"], 0, "accepted")
+        equal(proposals(sam), [], "nothing left to decide")
+        equal(firm.query("SELECT name FROM customer WHERE name LIKE 'Tea House%'"), [{"name": "Tea House 59"}],
+              "the last of her changes")
+        lin.sync()
+        equal(firm.query("SELECT count(*) AS n FROM proposal WHERE choice IS NULL"), [{"n": 0}], "open ones")
+
+
 def test_a_role_changes():
     """A promoted rep sees costs and the team's books; demoted, both go, and what was priced before stands."""
     with firm_with_reps() as firm:

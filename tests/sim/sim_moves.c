@@ -100,6 +100,104 @@ static void an_edit_after_a_move_is_proposed(void **state)
     world_check(w);
 }
 
+enum { MANY = 2500, IN_A_GROUP = 1000 };
+
+struct many {
+    uint8_t customer[16];
+    uint8_t contacts[MANY][16];
+};
+
+static struct err insert_contact(struct world_device *d, const struct many *many, size_t i)
+{
+    struct complaint why = {0};
+    const struct cell cells[] = {cell_text(COLUMN_contact_name, "One of many"),
+                                 cell_id(COLUMN_contact_customer_id, many->customer)};
+    return row_insert(d->db, catalogue_table(TABLE_contact), many->contacts[i], cells,
+                      count_of(cells), &why);
+}
+
+/* One transaction. */
+static void insert_meanwhile(struct world_device *d, void *context)
+{
+    const struct many *many = context;
+    struct err err = replica_begin(&d->replica, "test.many");
+    for (size_t i = 0; i < MANY && err.code == ERR_OK; i++) {
+        err = insert_contact(d, many, i);
+    }
+    world_must(d->world, d->db, replica_end(&d->replica, err));
+}
+
+/* Each wish of a group is written, or none, and each has its answer: one transaction. */
+static void answer_group(struct world_device *d, const struct many *many, size_t group,
+                         const char *choice)
+{
+    static const char next[] = "SELECT id FROM proposal WHERE choice IS NULL AND person_id = ?1"
+                               " AND row_id = ?2";
+    struct world *w = d->world;
+    bool writes = strcmp(choice, "accepted") == 0;
+    const struct cell cells[] = {cell_id(COLUMN_proposal_resolved_by, w->people[d->who]),
+                                 cell_text(COLUMN_proposal_choice, choice)};
+    struct err err = replica_begin(&d->replica, "test.answer");
+    for (size_t i = group * IN_A_GROUP; i < MANY && i < (group + 1) * IN_A_GROUP; i++) {
+        struct complaint why = {0};
+        struct stmt st;
+        uint8_t id[16];
+        world_must(w, d->db, db_use(d->db, next, &st));
+        bind_id(&st, 1, w->people[d->who]);
+        bind_id(&st, 2, many->contacts[i]);
+        assert_true(db_step_row(&st) && col_id(&st, 0, id));
+        stmt_reset(&st);
+        if (writes && err.code == ERR_OK) {
+            err = insert_contact(d, many, i);
+        }
+        if (err.code == ERR_OK) {
+            err = row_update(d->db, catalogue_table(TABLE_proposal), id, cells, 2, &why);
+        }
+        if (!writes) {
+            break; /* all others of the group hear of it from the server */
+        }
+    }
+    world_must(w, d->db, replica_end(&d->replica, err));
+}
+
+/* A transaction of any size: nothing of it is lost, both see all of it, and it is decided on in
+ * groups that one transaction can answer. */
+static void many_changes_are_proposed(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE], *bob = &w->devices[BOB_PHONE];
+    struct many *many = calloc(1, sizeof *many);
+    const struct fault_plan plan = {.meanwhile = insert_meanwhile, .context = many};
+    struct seen seen;
+    assert_non_null(many);
+    for (size_t i = 0; i < MANY; i++) {
+        world_new_id(w, many->contacts[i]);
+    }
+    everybody_holds(w, "Many", many->customer);
+    world_move(w, many->customer, BOB);
+    (void)device_sync_with(phone, &plan, NULL);
+    world_heal(w);
+    assert_string_equal(inbox_code(phone, &seen), "proposal");
+    assert_int_equal(proposals(w), 2 * MANY);
+    assert_int_equal(db_count(w, phone->db, "SELECT count(*) FROM proposal", NULL), MANY);
+    assert_int_equal(db_count(w, bob->db, "SELECT count(DISTINCT group_id) FROM proposal", NULL),
+                     3);
+    answer_group(bob, many, 0, "accepted");
+    answer_group(bob, many, 1, "dismissed");
+    world_heal(w);
+    assert_int_equal(proposals(w), 2 * (MANY - 2 * IN_A_GROUP));
+    answer_group(bob, many, 2, "accepted");
+    world_heal(w);
+    assert_int_equal(proposals(w), 0);
+    assert_int_equal(db_count(w, w->reader_db, "SELECT count(*) FROM contact", NULL),
+                     MANY - IN_A_GROUP);
+    assert_int_equal(
+        db_count(w, phone->db, "SELECT count(*) FROM proposal WHERE choice = 'dismissed'", NULL),
+        IN_A_GROUP);
+    world_check(w);
+    free(many);
+}
+
 /* Its author didn't know, but comes after more than 14 days. */
 static void an_edit_two_weeks_late_is_proposed(void **state)
 {
@@ -318,6 +416,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(an_edit_after_a_move_is_proposed),
+        WORLD_TEST(many_changes_are_proposed),
         WORLD_TEST(an_edit_two_weeks_late_is_proposed),
         WORLD_TEST(an_edit_before_a_book_was_given_counts),
         WORLD_TEST(work_after_a_book_was_given_is_proposed),

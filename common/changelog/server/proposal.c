@@ -1,14 +1,17 @@
 /* See proposal.h. A transaction becomes proposals whole: its author gets a row for each change, and
  * everybody else just those about what they hold. All of them share a group, by which they are
- * decided on together; what rests on a proposal joins its group. */
+ * decided on together; what rests on a proposal joins its group. Who accepts a group writes all of
+ * it, and an answer for each row, in one transaction: a large one is cut into several groups. */
 #include "common/changelog/server/proposal.h"
 
 #include "common/catalogue/text.h"
 #include "common/changelog/server/proposal_place.h"
 
-#define CHANGES_MAX      200
-#define PART_BYTES       ((size_t)12000) /* a part of `wanted` begins; one value fits behind it */
-#define WANTED_BYTES_MAX ((size_t)30000) /* as the column takes */
+#define GROUP_CHANGES    1000
+#define GROUP_BYTES      ((size_t)2 << 20) /* of values, about */
+#define GROUP_ROWS_FULL  2000              /* nothing more joins it */
+#define PART_BYTES       ((size_t)12000)   /* a part of `wanted` begins; one value fits behind it */
+#define WANTED_BYTES_MAX ((size_t)30000)   /* as the column takes */
 #define PEOPLE_MAX       32
 
 struct offer {
@@ -19,9 +22,10 @@ struct offer {
     struct place *places; /* of each change */
     size_t people_count;
     uint8_t people[PEOPLE_MAX][16]; /* the author first */
-    uint8_t group[16];
-    int64_t index; /* of the next row for one of them */
-    int64_t first; /* index of the group's first new row */
+    uint32_t *groups;               /* of each change, from 0 */
+    uint8_t group[16]; /* the first one's id; those of the others follow from the identity */
+    int64_t index;     /* of the next row for one of them */
+    int64_t first;     /* index of the first group's first new row */
     int64_t made_ms;
     struct server_write *w;
     const uint8_t *to; /* whose row is written */
@@ -58,7 +62,8 @@ static struct err find_places(struct offer *o, bool *due)
     struct err err = err_ok();
     *due = held && tx->change_count > 0;
     o->places = arena_array(o->arena, tx->change_count, sizeof *o->places);
-    if (o->places == NULL) {
+    o->groups = arena_array(o->arena, tx->change_count, sizeof *o->groups);
+    if (o->places == NULL || o->groups == NULL) {
         return err_make(ERR_LIMIT, 0, "proposal_offer");
     }
     work_init(&w, o->j->st, o->arena, &nobody);
@@ -133,7 +138,47 @@ static struct err first_index(struct offer *o)
     o->first = db_step_row(&q) ? col_int(&q, 0) : 0;
     err = stmt_err(&q, "first_index");
     stmt_reset(&q);
+    if (o->first >= GROUP_ROWS_FULL) {
+        memcpy(o->group, o->push->identity, sizeof o->group);
+        o->first = 0;
+    }
     return err;
+}
+
+static size_t size_of(const struct change *change)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < change->cell_count; i++) {
+        const struct value *v = &change->cells[i].value;
+        size += v->kind == VALUE_TEXT || v->kind == VALUE_BLOB ? v->b.size : sizeof v->i;
+    }
+    return size;
+}
+
+static void cut(struct offer *o)
+{
+    uint32_t group = 0;
+    size_t changes = 0;
+    size_t bytes = 0;
+    for (size_t i = 0; i < o->t->tx->change_count; i++) {
+        size_t size = size_of(&o->t->tx->changes[i]);
+        if (changes == GROUP_CHANGES || (changes > 0 && bytes + size > GROUP_BYTES)) {
+            group++;
+            changes = 0;
+            bytes = 0;
+        }
+        o->groups[i] = group;
+        changes++;
+        bytes += size;
+    }
+}
+
+/* Ids of several groups differ at their end. */
+static void group_id(const struct offer *o, uint32_t group, uint8_t id[16])
+{
+    memcpy(id, group == 0 ? o->group : o->push->identity, 16);
+    id[14] = (uint8_t)(id[14] ^ group >> 8);
+    id[15] = (uint8_t)(id[15] ^ group);
 }
 
 /* ---- what ---- */
@@ -144,7 +189,8 @@ struct part { /* of a change: as much as one row takes */
     struct buf wanted, before;
 };
 
-static struct err put_part(struct offer *o, const struct change *change, struct part *p)
+static struct err put_part(struct offer *o, const struct change *change, const uint8_t group[16],
+                           struct part *p)
 {
     static const char *const ops[] = {
         [CHANGE_INSERT] = "insert", [CHANGE_UPDATE] = "update", [CHANGE_DELETE] = "delete"};
@@ -160,7 +206,7 @@ static struct err put_part(struct offer *o, const struct change *change, struct 
         {.column = COLUMN_proposal_person_id, .value = value_blob(bytes_of(o->to, 16))},
         {.column = COLUMN_proposal_author_id,
          .value = value_blob(bytes_of(o->j->permit->person, 16))},
-        {.column = COLUMN_proposal_group_id, .value = value_blob(bytes_of(o->group, 16))},
+        {.column = COLUMN_proposal_group_id, .value = value_blob(bytes_of(group, 16))},
         {.column = COLUMN_proposal_idx, .value = value_int(o->index++)},
         {.column = COLUMN_proposal_table_no, .value = value_int(change->table)},
         {.column = COLUMN_proposal_row_id, .value = value_blob(bytes_of(change->id, 16))},
@@ -187,7 +233,7 @@ static void put_member(const struct column *c, const struct value *v, struct buf
     column_json(c, v, out);
 }
 
-static struct err put_change(struct offer *o, const struct change *change)
+static struct err put_change(struct offer *o, const struct change *change, const uint8_t group[16])
 {
     const struct table *t = catalogue_table(change->table);
     struct part p = {.op = change->op};
@@ -203,14 +249,30 @@ static struct err put_change(struct offer *o, const struct change *change)
             put_member(c, &cell->old, &p.before);
         }
         if (p.wanted.size > PART_BYTES && i + 1 < change->cell_count) {
-            err = put_part(o, change, &p);
+            err = put_part(o, change, group, &p);
         }
     }
     if (err.code == ERR_OK) {
-        err = put_part(o, change, &p);
+        err = put_part(o, change, group, &p);
     }
     buf_release(&p.wanted);
     buf_release(&p.before);
+    return err;
+}
+
+static struct err put_of_person(struct offer *o, bool author)
+{
+    struct err err = err_ok();
+    uint8_t group[16];
+    for (size_t i = 0; i < o->t->tx->change_count && err.code == ERR_OK; i++) {
+        if (i == 0 || o->groups[i] != o->groups[i - 1]) {
+            group_id(o, o->groups[i], group);
+            o->index = o->groups[i] == 0 ? o->first : 0;
+        }
+        if (author || decides(&o->places[i], o->to)) {
+            err = put_change(o, &o->t->tx->changes[i], group);
+        }
+    }
     return err;
 }
 
@@ -219,12 +281,7 @@ static struct err put_all(struct offer *o)
     struct err err = err_ok();
     for (size_t k = 0; k < o->people_count && err.code == ERR_OK; k++) {
         o->to = o->people[k];
-        o->index = o->first;
-        for (size_t i = 0; i < o->t->tx->change_count && err.code == ERR_OK; i++) {
-            if (k == 0 || decides(&o->places[i], o->to)) {
-                err = put_change(o, &o->t->tx->changes[i]);
-            }
-        }
+        err = put_of_person(o, k == 0);
     }
     return err;
 }
@@ -270,7 +327,7 @@ struct err proposal_offer(struct judge *j, struct trial *t, const struct push *p
 {
     struct offer o = {.j = j, .t = t, .push = push, .arena = arena, .made_ms = push->effective_ms};
     *made = false;
-    if (t->tx->change_count == 0 || t->tx->change_count > CHANGES_MAX || !is_of_rights(&t->why)) {
+    if (t->tx->change_count == 0 || !is_of_rights(&t->why)) {
         return err_ok();
     }
     bool due = false;
@@ -283,6 +340,7 @@ struct err proposal_offer(struct judge *j, struct trial *t, const struct push *p
         return err_ok();
     }
     err = first_index(&o);
+    cut(&o);
     if (err.code == ERR_OK) {
         err = write(&o);
     }
@@ -295,23 +353,25 @@ struct err proposal_offer(struct judge *j, struct trial *t, const struct push *p
 
 /* ---- deciding ---- */
 
-#define OTHERS_MAX (CHANGES_MAX * 4)
+#define OTHERS_MAX 512 /* at a time */
 
-static struct err read_others(struct trial *t, const struct work_row *row, uint8_t (*ids)[16],
-                              size_t *count)
+static struct err read_others(struct trial *t, const struct work_row *row, const uint8_t after[16],
+                              uint8_t (*ids)[16], size_t *count)
 {
     struct stmt q;
     *count = 0;
-    struct err err = db_use(t->work.st->db,
-                            "SELECT id FROM proposal WHERE group_id = ?1 AND choice IS NULL"
-                            " AND _deleted_at IS NULL AND id <> ?2 LIMIT ?3",
-                            &q);
+    struct err err =
+        db_use(t->work.st->db,
+               "SELECT id FROM proposal WHERE group_id = ?1 AND choice IS NULL"
+               " AND _deleted_at IS NULL AND id <> ?2 AND id > ?4 ORDER BY id LIMIT ?3",
+               &q);
     if (err.code != ERR_OK) {
         return err;
     }
     bind_value(&q, 1, &row->values[COLUMN_proposal_group_id]);
     bind_id(&q, 2, row->id);
     bind_int(&q, 3, OTHERS_MAX);
+    bind_id(&q, 4, after);
     while (db_step_row(&q)) {
         *count += *count < OTHERS_MAX && col_id(&q, 0, ids[*count]);
     }
@@ -338,6 +398,19 @@ static struct err tell_other(struct trial *t, const struct work_row *row, const 
     return err;
 }
 
+/* Some of them, in order of their ids. */
+static struct err tell_others(struct trial *t, const struct work_row *row, uint8_t after[16],
+                              size_t *count)
+{
+    uint8_t others[OTHERS_MAX][16];
+    struct err err = read_others(t, row, after, others, count);
+    for (size_t i = 0; i < *count && err.code == ERR_OK; i++) {
+        err = tell_other(t, row, others[i]);
+        memcpy(after, others[i], 16);
+    }
+    return err;
+}
+
 struct err proposal_decide(struct trial *t, const struct work_row *row)
 {
     const struct value *to = &row->values[COLUMN_proposal_person_id];
@@ -350,12 +423,11 @@ struct err proposal_decide(struct trial *t, const struct work_row *row)
         return refuse(&t->why, "not_permitted", row->table,
                       table_column(row->table, COLUMN_proposal_choice), NULL);
     }
-    uint8_t(*others)[16] = arena_array(t->work.arena, OTHERS_MAX, sizeof *others);
-    size_t count = 0;
-    struct err err = others == NULL ? err_make(ERR_LIMIT, 0, "proposal_decide")
-                                    : read_others(t, row, others, &count);
-    for (size_t i = 0; i < count && err.code == ERR_OK; i++) {
-        err = tell_other(t, row, others[i]);
+    size_t count = OTHERS_MAX;
+    uint8_t after[16] = {0};
+    struct err err = err_ok();
+    while (count == OTHERS_MAX && err.code == ERR_OK) {
+        err = tell_others(t, row, after, &count);
     }
     return err;
 }
