@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/sync/server_session.h"
+#include "tests/support/conversation.h"
 
 #define FILE_BYTES_MAX ((size_t)64 << 20)
 #define ARENA_BYTES    ((size_t)64 << 20)
@@ -19,7 +20,9 @@ static void must(bool good, const char *what)
 
 static const char *path_of(const struct rig *g, size_t file)
 {
-    return file == RIG_STORE ? g->world.store_path : g->world.devices[file].path;
+    return file >= RIG_OLD_REPLICA ? g->old_paths[file - RIG_OLD_REPLICA]
+           : file == RIG_STORE     ? g->world.store_path
+                                   : g->world.devices[file].path;
 }
 
 /* ---- the files ---- */
@@ -136,6 +139,21 @@ static void work(struct rig *g)
 
 static uint64_t file_digest(const struct rig *g, size_t file, enum rig_view view);
 
+static void lay_old_files(struct rig *g)
+{
+    static const char *const names[2] = {"replica.db.zst", "store.db.zst"};
+    const struct conversation c = {.dir = CONVERSATIONS_DIR "/v1/accepted"};
+    for (size_t i = 0; i < count_of(names); i++) {
+        struct buf content;
+        (void)scratch_path(&g->world.scratch, i == 0 ? "old-replica.db" : "old-store.db",
+                           g->old_paths[i]);
+        buf_init(&content, FILE_BYTES_MAX);
+        conversation_read(&c, names[i], &content);
+        write_file(g->old_paths[i], &content);
+        buf_release(&content);
+    }
+}
+
 void rig_init(struct rig *g)
 {
     memset(g, 0, sizeof *g);
@@ -145,13 +163,16 @@ void rig_init(struct rig *g)
         world_new_id(&g->world, g->new_ids[i]);
     }
     world_suspend(&g->world);
+    lay_old_files(g);
     for (size_t i = 0; i < RIG_FILES; i++) {
         buf_init(&g->files[i], FILE_BYTES_MAX);
         read_file(path_of(g, i), &g->files[i]);
-        g->hosts[i] = i == RIG_STORE ? g->world.server : g->world.devices[i].host;
+        g->hosts[i] = i < RIG_STORE ? g->world.devices[i].host : g->world.server;
     }
     for (size_t i = 0; i < RIG_FILES; i++) {
         g->digests[RIG_ALL][i] = file_digest(g, i, RIG_ALL);
+    }
+    for (size_t i = 0; i < RIG_OLD_REPLICA; i++) { /* old ones lack columns */
         g->digests[RIG_BUSINESS][i] = file_digest(g, i, RIG_BUSINESS);
     }
     arena_init(&g->arena, ARENA_BYTES);
@@ -171,11 +192,10 @@ void rig_release(struct rig *g)
 
 static const struct db_options plain = {.mode = DB_WRITE, .busy_timeout_ms = 100};
 
-struct err rig_open_device(struct rig *g, size_t device)
+static struct err open_replica(struct rig *g, size_t file, struct host host)
 {
-    struct host host = fake_host_as_host(&g->world.devices[device].host);
-    g->opened[device] = true;
-    struct err err = db_open(&g->device_db, path_of(g, device), &plain);
+    g->opened[file] = true;
+    struct err err = db_open(&g->device_db, path_of(g, file), &plain);
     if (err.code == ERR_OK) {
         err = replica_open(&g->replica, g->device_db, &host);
         g->replica_open = err.code == ERR_OK;
@@ -183,16 +203,37 @@ struct err rig_open_device(struct rig *g, size_t device)
     return err;
 }
 
-struct err rig_open_store(struct rig *g)
+static struct err open_store(struct rig *g, size_t file, struct host host)
 {
-    struct host host = fake_host_as_host(&g->world.server);
-    g->opened[RIG_STORE] = true;
-    struct err err = db_open(&g->store_db, g->world.store_path, &plain);
+    g->opened[file] = true;
+    struct err err = db_open(&g->store_db, path_of(g, file), &plain);
     if (err.code == ERR_OK) {
         err = store_open(&g->store, g->store_db, &host, true);
         g->store_open = err.code == ERR_OK;
     }
     return err;
+}
+
+struct err rig_open_device(struct rig *g, size_t device)
+{
+    return open_replica(g, device, fake_host_as_host(&g->world.devices[device].host));
+}
+
+struct err rig_open_store(struct rig *g)
+{
+    return open_store(g, RIG_STORE, fake_host_as_host(&g->world.server));
+}
+
+struct err rig_open_old_replica(struct rig *g)
+{
+    g->world.server = g->hosts[RIG_OLD_REPLICA];
+    return open_replica(g, RIG_OLD_REPLICA, fake_host_as_host(&g->world.server));
+}
+
+struct err rig_open_old_store(struct rig *g)
+{
+    g->world.server = g->hosts[RIG_OLD_STORE];
+    return open_store(g, RIG_OLD_STORE, fake_host_as_host(&g->world.server));
 }
 
 void rig_close(struct rig *g)
@@ -352,7 +393,7 @@ static uint64_t rows_digest(struct db *db, const char *sql)
 static uint64_t all_digest(struct db *db)
 {
     struct stmt st;
-    uint64_t h = 0;
+    uint64_t h = rows_digest(db, "SELECT type, name, sql FROM sqlite_schema");
     must(db_prepare(db,
                     "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE"
                     " 'sqlite_%' AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name",

@@ -6,10 +6,15 @@
 
 #include "tests/support/world.h"
 
-#define RIG_FILES (WORLD_DEVICES + 1) /* the devices' replicas, and the store */
-#define RIG_STORE WORLD_DEVICES
+enum rig_file { /* before them the devices' replicas */
+                RIG_STORE = WORLD_DEVICES,
+                RIG_OLD_REPLICA, /* as version 1 left them (tests/conversations) */
+                RIG_OLD_STORE,
+                RIG_FILES
+};
 
 struct rig {
+    char old_paths[2][128];
     struct world world; /* suspended: its paths, people, books, products and clocks are used */
     struct buf files[RIG_FILES];
     struct fake_host hosts[RIG_FILES];
@@ -43,10 +48,14 @@ void rig_restore(struct rig *g);
 /* Opens; what was opened is closed by rig_close, also after an error. */
 struct err rig_open_device(struct rig *g, size_t device);
 struct err rig_open_store(struct rig *g);
+/* The files of version 1, in the place of a device's and of the store; what chance gives on the way
+ * is the same at each try. */
+struct err rig_open_old_replica(struct rig *g);
+struct err rig_open_old_store(struct rig *g);
 void rig_close(struct rig *g);
 /* One sync of the device that is open with the store that is open; both in one process. */
 struct err rig_sync(struct rig *g, size_t device);
-/* Copies all files to `folder`, which must exist, as PREFIX-0.db … and PREFIX-4.db, the store. */
+/* Copies all files to `folder`, which must exist, as PREFIX-N.db, numbered as enum rig_file. */
 void rig_keep(struct rig *g, const char *folder, const char *prefix);
 /* Over all files that are there. */
 uint64_t rig_digest(struct rig *g, enum rig_view view);

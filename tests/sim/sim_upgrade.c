@@ -1,6 +1,6 @@
-/* Opening an old file brings it up to date. A process killed while it does leaves a file that the
- * next one brings up to date, with the rows and the waiting work that it had; and a file that a
- * newer program made is left alone. */
+/* Opening an old file brings it up to date. A process or a machine that dies while it does leaves a
+ * file that the next program brings up to date, with the rows and the waiting work that it had; and
+ * a file that a newer program made is left alone. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,11 +17,14 @@
 
 #include "tests/support/conversation.h"
 #include "tests/support/scratch.h"
+#include "tests/support/simdisk.h"
 
 #ifdef LEGWORK_SANITIZED /* a process of its own for each, which takes its time there */
-#define KILLS 20
+#define KILLS  20
+#define STRIDE 10
 #else
-#define KILLS 100
+#define KILLS  40
+#define STRIDE 1
 #endif
 
 struct side { /* a replica or a store */
@@ -36,6 +39,8 @@ struct old {
     struct fake_host machine;
     struct buf file; /* as the old program left it */
     char path[128];
+    struct simdisk *disk; /* where it lies; NULL: in the scratch folder */
+    bool dies;            /* the disk, while the file is opened next */
     struct db *db;
     struct replica replica;
     struct store store;
@@ -43,9 +48,15 @@ struct old {
 
 static struct err open_it(struct old *o)
 {
-    const struct db_options options = {.mode = DB_WRITE, .busy_timeout_ms = 1000};
+    const struct db_options options = {.mode = DB_WRITE,
+                                       .busy_timeout_ms = 1000,
+                                       .vfs = o->disk == NULL ? NULL : simdisk_name(o->disk)};
     struct host host = fake_host_as_host(&o->machine);
     struct err err = db_open(&o->db, o->path, &options);
+    if (err.code == ERR_OK && o->dies) {
+        err = db_exec(o->db,
+                      "PRAGMA cache_size = 1"); /* statements reach the disk, not just commits */
+    }
     if (err.code != ERR_OK) {
         return err;
     }
@@ -69,9 +80,27 @@ static void lay_file(struct old *o)
     for (const char *const *end = (const char *const[]){"-wal", "-shm", NULL}; *end != NULL;
          end++) {
         (void)snprintf(beside, sizeof beside, "%s%s", o->path, *end);
-        (void)unlink(beside);
+        if (o->disk != NULL) {
+            simdisk_remove(o->disk, beside);
+        } else {
+            (void)unlink(beside);
+        }
     }
-    conversation_write_file(o->path, buf_bytes(&o->file));
+    if (o->disk != NULL) {
+        simdisk_put(o->disk, o->path, buf_bytes(&o->file));
+    } else {
+        conversation_write_file(o->path, buf_bytes(&o->file));
+    }
+}
+
+/* Recorded files are single ones, as copies are; those of people have a WAL. */
+static void keep_wal(struct old *o)
+{
+    const struct db_options options = {.mode = DB_WRITE};
+    assert_int_equal(db_open(&o->db, o->path, &options).code, ERR_OK);
+    db_close(o->db);
+    buf_clear(&o->file);
+    conversation_read_file(o->path, &o->file);
 }
 
 static void old_init(struct old *o, const struct side *side)
@@ -85,6 +114,7 @@ static void old_init(struct old *o, const struct side *side)
     buf_init(&o->file, CONVERSATION_BYTES_MAX);
     conversation_read(&o->c, side->is_replica ? "replica.db.zst" : "store.db.zst", &o->file);
     lay_file(o);
+    keep_wal(o);
 }
 
 static void old_release(struct old *o)
@@ -104,6 +134,22 @@ static void content(struct old *o, struct buf *out)
                          ERR_OK);
         buf_printf(out, "%" PRId64 " wait\n", waiting);
     }
+}
+
+/* The next program brings the file up to date, to what it would have been. */
+static void goes_on(struct old *o, const struct buf *before)
+{
+    struct buf after, report;
+    buf_init(&after, CONVERSATION_BYTES_MAX);
+    buf_init(&report, CONVERSATION_BYTES_MAX);
+    assert_int_equal(open_it(o).code, ERR_OK);
+    content(o, &after);
+    assert_int_equal(before->size, after.size);
+    assert_memory_equal(before->at, after.at, before->size);
+    assert_int_equal(db_integrity(o->db, &report).code, ERR_OK);
+    close_it(o);
+    buf_release(&after);
+    buf_release(&report);
 }
 
 static int64_t now_us(void)
@@ -137,13 +183,11 @@ static int64_t open_apart(struct old *o, int64_t kill_after_us, bool *ended)
 static void killed_at_any_moment(const struct side *side)
 {
     struct old old, *o = &old;
-    struct buf before, after, report;
+    struct buf before;
     bool ended = false;
     int kills = 0;
     old_init(o, side);
     buf_init(&before, CONVERSATION_BYTES_MAX);
-    buf_init(&after, CONVERSATION_BYTES_MAX);
-    buf_init(&report, CONVERSATION_BYTES_MAX);
     int64_t whole = open_apart(o, -1, &ended);
     assert_int_equal(open_it(o).code, ERR_OK);
     content(o, &before);
@@ -152,23 +196,120 @@ static void killed_at_any_moment(const struct side *side)
         lay_file(o);
         (void)open_apart(o, whole * i / KILLS, &ended);
         kills += !ended;
-        assert_int_equal(open_it(o).code, ERR_OK);
-        content(o, &after);
-        assert_int_equal(before.size, after.size);
-        assert_memory_equal(before.at, after.at, before.size);
-        assert_int_equal(db_integrity(o->db, &report).code, ERR_OK);
-        close_it(o);
+        goes_on(o, &before);
     }
     assert_true(kills > KILLS / 4);
     (void)printf("%s: %d kills within %d us\n", side->name, kills, (int)whole);
     buf_release(&before);
-    buf_release(&after);
-    buf_release(&report);
+    old_release(o);
+}
+
+static uint64_t chance(void *context, uint64_t n)
+{
+    return fake_host_next(context) % n;
+}
+
+/* The process, or by turns the whole machine, is gone at the n-th write, sync, truncation or
+ * removal of a file, for every n. */
+static void dies_at_every_write(const struct side *side)
+{
+    struct old old, *o = &old;
+    struct fake_host dice;
+    struct buf before;
+    bool struck = true;
+    int64_t deaths = 0;
+    old_init(o, side);
+    buf_init(&before, CONVERSATION_BYTES_MAX);
+    fake_host_init(&dice, 7, 0);
+    o->disk = simdisk_new("old-disk", chance, &dice);
+    (void)snprintf(o->path, sizeof o->path, "old.db");
+    lay_file(o);
+    assert_int_equal(open_it(o).code, ERR_OK);
+    content(o, &before);
+    close_it(o);
+    for (int64_t n = 0; struck; n += STRIDE) {
+        const struct simdisk_fault dies = {
+            .operations = SIMDISK_ANY & ~SIMDISK_READ, .after = n, .effect = SIMDISK_DIES};
+        lay_file(o);
+        simdisk_arm(o->disk, &dies);
+        o->dies = true;
+        bool opened = open_it(o).code == ERR_OK;
+        o->dies = false;
+        struck = simdisk_is_dead(o->disk);
+        deaths += struck;
+        if (opened) { /* dies later, or as it is closed */
+            close_it(o);
+        } else {
+            db_close(o->db);
+            o->db = NULL;
+        }
+        simdisk_restart(o->disk, n / STRIDE % 2 == 0);
+        goes_on(o, &before);
+    }
+    assert_true(deaths > 100 / STRIDE);
+    (void)printf("%s: %d deaths\n", side->name, (int)deaths);
+    buf_release(&before);
+    simdisk_free(o->disk);
+    o->disk = NULL;
     old_release(o);
 }
 
 static const struct side replica = {"replica", true};
 static const struct side store = {"store", false};
+
+static void a_replica_dies_at_every_write(void **state)
+{
+    (void)state;
+    dies_at_every_write(&replica);
+}
+
+static void a_store_dies_at_every_write(void **state)
+{
+    (void)state;
+    dies_at_every_write(&store);
+}
+
+/* Two programs that were just brought up to date are started together. */
+static void two_at_once(const struct side *side)
+{
+    struct old old, *o = &old;
+    struct buf before;
+    old_init(o, side);
+    buf_init(&before, CONVERSATION_BYTES_MAX);
+    assert_int_equal(open_it(o).code, ERR_OK);
+    content(o, &before);
+    close_it(o);
+    for (int i = 0; i < KILLS; i++) {
+        pid_t children[2];
+        lay_file(o);
+        for (int k = 0; k < 2; k++) {
+            children[k] = fork();
+            if (children[k] == 0) {
+                struct err err = open_it(o);
+                if (err.code != ERR_OK) {
+                    (void)fprintf(stderr, "%s: %s %d in %s\n", side->name, err_name(err.code),
+                                  err.cause, err.where);
+                }
+                _exit(err.code == ERR_OK ? 0 : 1);
+            }
+        }
+        for (int k = 0; k < 2; k++) {
+            int status = 0;
+            assert_int_equal(waitpid(children[k], &status, 0), children[k]);
+            assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        }
+        goes_on(o, &before);
+    }
+    buf_release(&before);
+    old_release(o);
+}
+
+static void two_programs_open_it_at_once(void **state)
+{
+    (void)state;
+    two_at_once(&replica);
+    two_at_once(&store);
+}
 
 static void a_replica_killed_while_it_is_upgraded(void **state)
 {
@@ -221,6 +362,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_replica_killed_while_it_is_upgraded),
         cmocka_unit_test(a_store_killed_while_it_is_upgraded),
+        cmocka_unit_test(a_replica_dies_at_every_write),
+        cmocka_unit_test(a_store_dies_at_every_write),
+        cmocka_unit_test(two_programs_open_it_at_once),
         cmocka_unit_test(a_newer_file_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

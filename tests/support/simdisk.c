@@ -269,6 +269,16 @@ void simdisk_remove(struct simdisk *d, const char *path)
     }
 }
 
+void simdisk_put(struct simdisk *d, const char *path, struct bytes content)
+{
+    simdisk_remove(d, path);
+    struct simfile *f = simdisk_make(d, path);
+    if (content.size > 0) {
+        simfile_write(f, content.at, content.size, 0);
+    }
+    simfile_sync(d, f, true);
+}
+
 struct simdisk_image {
     size_t count;
     struct {
@@ -300,11 +310,7 @@ void simdisk_load(struct simdisk *d, const struct simdisk_image *image)
         simdisk_unlink(d, d->files);
     }
     for (size_t i = 0; i < image->count; i++) {
-        struct simfile *f = simdisk_make(d, image->files[i].path);
-        if (image->files[i].size > 0) {
-            simfile_write(f, image->files[i].bytes, image->files[i].size, 0);
-        }
-        simfile_sync(d, f, true);
+        simdisk_put(d, image->files[i].path, bytes_of(image->files[i].bytes, image->files[i].size));
     }
 }
 

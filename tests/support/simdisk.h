@@ -70,6 +70,8 @@ void simdisk_restart(struct simdisk *d, bool power_was_cut);
 
 bool simdisk_has(const struct simdisk *d, const char *path);
 void simdisk_remove(struct simdisk *d, const char *path);
+/* A file that nobody has open, with this content, durable at once. */
+void simdisk_put(struct simdisk *d, const char *path, struct bytes content);
 size_t simdisk_size(const struct simdisk *d, const char *path);
 /* All files as they are shown now; durable in the disk that they are put into. */
 struct simdisk_image *simdisk_save(const struct simdisk *d);

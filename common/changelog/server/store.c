@@ -129,7 +129,9 @@ static struct err state_read(struct store *st, uint32_t *catalogue)
     return good ? err_ok() : err_make(ERR_CORRUPT, 0, "state_read");
 }
 
-static struct err catalogue_raise(struct db *db)
+/* What the file has is looked at once it is locked: another program may be bringing it up to date
+ * in the same moment. */
+static struct err catalogue_raise_locked(struct db *db)
 {
     struct err err = catalogue_create(db, true);
     struct stmt q;
@@ -141,6 +143,12 @@ static struct err catalogue_raise(struct db *db)
     }
     bind_int(&q, 1, CATALOGUE_VERSION);
     return db_step_done(&q, "catalogue_raise");
+}
+
+static struct err catalogue_raise(struct db *db)
+{
+    struct err err = db_begin(db, DB_LOCK_WRITE);
+    return err.code == ERR_OK ? db_end(db, catalogue_raise_locked(db)) : err;
 }
 
 /* Two programs that open an old store at once keep the first one's secret. */
