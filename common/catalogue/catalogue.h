@@ -147,7 +147,8 @@ const struct column *table_scope_column(const struct table *t);
 /* CREATE TABLE IF NOT EXISTS (or ALTER TABLE … ADD COLUMN for each column that the file lacks) and
  * indexes of every table, without triggers. `server`: with the columns that only the server keeps.
  * Device columns:  id, <own columns>, _scope INTEGER, _seq INTEGER, _deleted_at INTEGER.
- * Server columns:  the same and _entered INTEGER, _made BLOB, _cols BLOB. STRICT, WITHOUT ROWID. */
+ * Server columns:  the same and _entered INTEGER, _made BLOB, _cols BLOB, _check INTEGER. STRICT,
+ * WITHOUT ROWID. */
 struct db;
 MUST_USE struct err catalogue_create(struct db *db, bool server);
 

@@ -17,6 +17,7 @@ struct own_column { /* the columns that sync adds to each table */
 static const struct own_column own_columns[] = {
     {"_scope", "INTEGER", false},  {"_seq", "INTEGER", false}, {"_deleted_at", "INTEGER", false},
     {"_entered", "INTEGER", true}, {"_made", "BLOB", true},    {"_cols", "BLOB", true},
+    {"_check", "INTEGER", true},
 };
 
 struct creation {

@@ -102,8 +102,12 @@ static const struct command commands[] = {
     {"photos backup", cmd_photos_backup, "FOLDER",
      "copy the pictures that FOLDER lacks; after 'backup', which copies the store alone",
      "复制目录中缺少的图片；在 backup（仅备份数据库）之后运行"},
-    {"verify", cmd_verify, "[--json]", "check the store and print its digests",
-     "检查数据库并打印摘要"},
+    {"verify", cmd_verify, "[--repair-rows | --accept-rows] [--json]",
+     "check the store and print its digests; --repair-rows puts values back that were changed in "
+     "its "
+     "file, where it is proven what they were, --accept-rows also takes the others as they are",
+     "检查数据库并打印摘要；--repair-rows 还原文件中被改动且能证明原值的内容，--accept-rows "
+     "并接受其余现状"},
 };
 
 static void print_help(FILE *to)

@@ -1,14 +1,17 @@
-/* legworkd verify: whether the store is whole, and its digests, to be held against a device's. */
+/* legworkd verify: whether the store is whole, and its digests, to be held against a device's; and
+ * what becomes of rows that aren't what was written. */
 #include "common/base/base.h"
 
 #include "common/catalogue/text.h"
 #include "common/changelog/server/chain_heads.h"
 #include "common/changelog/server/chain_noted.h"
+#include "common/changelog/server/row_verify.h"
 #include "server/admin/command.h"
 #include "server/admin/data.h"
 #include "server/admin/options.h"
 #include "server/admin/photos.h"
 #include "server/admin/say.h"
+#include "server/store/machine.h"
 
 #define REPORT_BYTES_MAX (16 * 1024 * 1024)
 #define DIGEST_BYTES_MAX (256 * 1024 * 1024)
@@ -85,6 +88,18 @@ static struct err check_ledger(struct data *d, struct buf *findings)
     return err.code == ERR_OK && check.differs ? err_make(ERR_CORRUPT, 0, "ledger") : err;
 }
 
+/* What to do about rows that are named. */
+static void hint(struct buf *findings)
+{
+    if (strstr(buf_text(findings), ROW_FINDING) != NULL) {
+        complain("where a row's old value is named, 'legworkd verify --repair-rows' puts it back; "
+                 "else look at 'legworkd history' and a backup, then 'legworkd verify "
+                 "--accept-rows'",
+                 "已指明原值的行可用 legworkd verify --repair-rows 还原；其余请先查看 legworkd "
+                 "history 和备份，再运行 legworkd verify --accept-rows");
+    }
+}
+
 static int verify(struct data *d, bool json)
 {
     struct buf findings;
@@ -117,6 +132,7 @@ static int verify(struct data *d, bool json)
     if (found.code != ERR_OK) {
         if (!json) {
             (void)fputs(buf_text(&findings), stderr);
+            hint(&findings);
         }
         status = refuse_err(found, NULL, "verify", NULL);
     } else if (err.code != ERR_OK) {
@@ -130,18 +146,53 @@ static int verify(struct data *d, bool json)
     return status;
 }
 
+static void on_mended(void *context, const struct row_finding *finding)
+{
+    struct buf *out = context;
+    buf_put_text(out, finding->proven ? say_choose("put back: ", "已还原：")
+                                      : say_choose("accepted as it is: ", "按现状接受："));
+    row_finding_print(finding, out);
+    buf_put_u8(out, '\n');
+}
+
+/* Said on stderr, so that --json stays what it is. */
+static struct err mend(struct data *d, enum row_mending how)
+{
+    struct buf mended;
+    size_t left = 0;
+    buf_init(&mended, REPORT_BYTES_MAX);
+    struct err err = db_begin(d->db, DB_LOCK_WRITE);
+    if (err.code == ERR_OK) {
+        err = rows_mend(&d->store, how, machine_wall_ms(), on_mended, &mended, &left);
+        err = db_end(d->db, err);
+    }
+    if (err.code == ERR_OK) {
+        (void)fputs(buf_text(&mended), stderr);
+    }
+    buf_release(&mended);
+    return err;
+}
+
+enum { JSON, REPAIR_ROWS, ACCEPT_ROWS, OPTION_COUNT };
+
 int cmd_verify(int argc, char **argv)
 {
-    struct option json = {"--json", OPTION_FLAG, 0, {0}};
+    struct option options[OPTION_COUNT] = {[JSON] = {"--json", OPTION_FLAG, 0, {0}},
+                                           [REPAIR_ROWS] = {"--repair-rows", OPTION_FLAG, 0, {0}},
+                                           [ACCEPT_ROWS] = {"--accept-rows", OPTION_FLAG, 0, {0}}};
     struct arguments rest;
     struct data d;
-    if (!options_read(&json, 1, argc, argv, 0, 0, &rest)) {
+    if (!options_read(options, OPTION_COUNT, argc, argv, 0, 0, &rest)) {
         return EXIT_USAGE;
     }
-    if (!data_open(&d, false)) {
+    bool accepts = options[ACCEPT_ROWS].count > 0;
+    bool writes = accepts || options[REPAIR_ROWS].count > 0;
+    if (!data_open(&d, writes)) {
         return EXIT_REFUSED;
     }
-    int status = verify(&d, json.count > 0);
+    struct err err = writes ? mend(&d, accepts ? MEND_ACCEPT : MEND_PROVEN) : err_ok();
+    int status = err.code == ERR_OK ? verify(&d, options[JSON].count > 0)
+                                    : refuse_err(err, NULL, "verify", db_message(d.db));
     data_close(&d);
     return status;
 }

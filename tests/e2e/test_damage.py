@@ -41,6 +41,53 @@ def test_a_flipped_byte():
         equal(firm.query("SELECT count(*) AS n FROM task"), [{"n": 21}], "the waiting task went up")
 
 
+def test_a_flipped_byte_of_the_store():
+    with firm_with_reps(goods=False) as firm:
+        lin = firm.device("lin")
+        lin.sync()
+        for i in range(20):
+            lin.new("task", title=f"task {i}", state="open", note=f"bring {i} boxes of chalk number {i:04}")
+        lin.sync()
+        firm.admin("verify")
+        firm.stop()
+        row = firm.query("SELECT id FROM task WHERE title = 'task 7'")[0]["id"]
+        flip(firm.data / "store.db", b"7 boxes of chalk number 0007", b"7 boxes of chalk number 0O07")
+        said = firm.admin("verify", expect=1).err
+        check(f"row isn't what was written: task {row} note: is \"bring 7 boxes of chalk number 0O07\", was"
+              " \"bring 7 boxes of chalk number 0007\"" in said, f"table, row, column and both values\n{said}")
+        check("entry doesn't fit its hash" in said, "what the change log has of it was flipped as well")
+        check("verify --repair-rows" in said, "and what to do")
+        check("task " + row in firm.admin("verify", "--json", expect=1).json()["findings"], "in JSON as well")
+        firm.start()
+        lin.sync()
+        said = firm.admin("verify", "--repair-rows", expect=1).err
+        check(f"put back: task {row} note" in said and "row isn't" not in said, f"beside a server that runs\n{said}")
+        lin.sync()
+        notes = [row["note"] for row in lin.sql("SELECT note FROM task WHERE title = 'task 7'")]
+        equal(notes, ["bring 7 boxes of chalk number 0007"], "devices get it again")
+        check('"bring 7' in firm.admin("history", "task", row, "--json").out, "history tells of it")
+
+
+def test_values_that_a_hand_changed():
+    """No byte alone tells what it was: the change log does, or an admin says that it stays."""
+    with firm_with_reps(goods=False) as firm:
+        lin = firm.device("lin")
+        lin.sync()
+        lin.new("task", title="chalk", state="open", note="bring chalk")
+        lin.sync()
+        with contextlib.closing(sqlite3.connect(firm.data / "store.db", isolation_level=None)) as db:
+            db.execute("UPDATE task SET note = 'bring money'")
+            db.execute("UPDATE person SET name = 'Somebody', login = 'nobody' WHERE login = 'lin'")
+        said = firm.admin("verify", expect=1).err
+        check('note: is "bring money", was "bring chalk" (entry ' in said, f"the change log knows it\n{said}")
+        check("in which column can't be told" in said, "of the server's own writes it doesn't")
+        said = firm.admin("verify", "--repair-rows", expect=1).err
+        check("put back: task" in said and "row isn't what was written: person" in said, said)
+        equal(firm.query("SELECT note FROM task"), [{"note": "bring chalk"}], "put back")
+        check("accepted as it is: person" in firm.admin("verify", "--accept-rows").err, "somebody's word")
+        firm.admin("verify")
+
+
 def keep_store(firm, path):
     """The stopped server's store as one file."""
     with contextlib.closing(sqlite3.connect(firm.data / "store.db")) as db:  # a copy would drop its locks

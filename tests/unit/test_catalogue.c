@@ -219,9 +219,9 @@ static void test_tables_are_made(void **state)
         assert_int_equal(count, catalogue_table_count());
         must(db, db_one_int(db,
                             "SELECT count(*) FROM pragma_table_info('visit')"
-                            " WHERE name IN ('_entered', '_made', '_cols')",
+                            " WHERE name IN ('_entered', '_made', '_cols', '_check')",
                             &count));
-        assert_int_equal(count, server ? 3 : 0);
+        assert_int_equal(count, server ? 4 : 0);
         must(db, db_one_int(db,
                             "SELECT count(*) FROM sqlite_schema WHERE name IN"
                             " ('visit_customer_id', 'visit_scope_seq')",

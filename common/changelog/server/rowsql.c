@@ -4,7 +4,7 @@
 #define TEXT_BYTES_MAX ((size_t)16 * 1024)
 #define TEXTS_MAX      1024 /* sets of columns that programs write together are few */
 
-enum { KIND_SELECT, KIND_GLANCE, KIND_SCAN, KIND_INSERT, KIND_UPDATE };
+enum { KIND_SELECT, KIND_GLANCE, KIND_SCAN, KIND_ALL, KIND_INSERT, KIND_UPDATE, KIND_SET_CHECK };
 
 void rowsql_init(struct rowsql *s)
 {
@@ -36,20 +36,20 @@ static void put_insert(struct buf *b, const struct table *t)
 {
     buf_printf(b, "INSERT OR FAIL INTO %s (", t->name);
     put_columns(b, t);
-    buf_put_text(b, ") VALUES (?1");
-    for (size_t i = 1; i < ROWSQL_OWN + t->column_count; i++) {
-        buf_printf(b, ", ?%zu", i + 1);
+    buf_put_text(b, ", _check) VALUES (?1");
+    for (int i = 1; i <= rowsql_check_at(t); i++) {
+        buf_printf(b, ", ?%d", i + 1);
     }
     buf_put_text(b, ")");
 }
 
 static void put_update(struct buf *b, const struct table *t, uint64_t mask)
 {
-    buf_printf(b, "UPDATE %s SET _seq = ?2, _deleted_at = ?3, _cols = ?4", t->name);
+    buf_printf(b, "UPDATE %s SET _seq = ?2, _deleted_at = ?3, _cols = ?4, _check = ?7", t->name);
     if ((mask & ROWSQL_MOVED) != 0) {
         buf_put_text(b, ", _scope = ?5, _entered = ?6");
     }
-    int parameter = 7;
+    int parameter = 8;
     for (size_t i = 0; i < t->column_count; i++) {
         if ((mask >> t->columns[i].number & 1) != 0) {
             buf_printf(b, ", %s = ?%d", t->columns[i].name, parameter++);
@@ -63,10 +63,13 @@ static void compose(struct buf *b, const struct table *t, int kind, uint64_t mas
     switch (kind) {
     case KIND_SELECT:
     case KIND_SCAN:
+    case KIND_ALL:
         buf_put_text(b, "SELECT ");
         put_columns(b, t);
-        buf_printf(b, " FROM %s WHERE %s", t->name,
-                   kind == KIND_SELECT ? "id = ?1" : "_scope = ?1 AND _seq > ?2 ORDER BY _seq");
+        buf_printf(b, "%s FROM %s WHERE %s", kind == KIND_SCAN ? "" : ", _check", t->name,
+                   kind == KIND_SELECT ? "id = ?1"
+                   : kind == KIND_SCAN ? "_scope = ?1 AND _seq > ?2 ORDER BY _seq"
+                                       : "id > ?1 ORDER BY id LIMIT ?2");
         return;
     case KIND_GLANCE:
         buf_printf(b, "SELECT _scope, _deleted_at FROM %s WHERE id = ?1", t->name);
@@ -76,6 +79,9 @@ static void compose(struct buf *b, const struct table *t, int kind, uint64_t mas
         return;
     case KIND_UPDATE:
         put_update(b, t, mask);
+        return;
+    case KIND_SET_CHECK:
+        buf_printf(b, "UPDATE %s SET _check = ?2 WHERE id = ?1", t->name);
         return;
     }
     abort(); /* our own bug */
@@ -118,6 +124,16 @@ const char *rowsql_glance(struct rowsql *s, const struct table *t)
 const char *rowsql_scan(struct rowsql *s, const struct table *t)
 {
     return text_of(s, t, KIND_SCAN, 0);
+}
+
+const char *rowsql_all(struct rowsql *s, const struct table *t)
+{
+    return text_of(s, t, KIND_ALL, 0);
+}
+
+const char *rowsql_set_check(struct rowsql *s, const struct table *t)
+{
+    return text_of(s, t, KIND_SET_CHECK, 0);
 }
 
 const char *rowsql_insert(struct rowsql *s, const struct table *t)

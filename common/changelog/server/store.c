@@ -100,6 +100,7 @@ static struct err cache_make(struct store *st)
     st->cache->data_version = -1;
     rowsql_init(&st->cache->sql);
     sums_init(&st->cache->sums, st->digest_key);
+    buf_init(&st->cache->image, ROW_IMAGE_BYTES_MAX);
     db_on_transaction_end(st->db, on_transaction_end, st);
     return err_ok();
 }
@@ -201,18 +202,31 @@ static struct err sums_make(struct store *st)
     return err.code == ERR_OK ? db_exec(st->db, "UPDATE store_state SET digested = 1") : err;
 }
 
-static struct err sums_raise(struct store *st, bool writing)
+/* A store from before rows had a check gets the column and, from its rows as they are, the checks.
+ */
+static struct err checks_make(struct store *st)
 {
-    int64_t made = 0;
-    struct err err = db_one_int(st->db, "SELECT digested FROM store_state", &made);
-    if (err.code != ERR_OK || made != 0) {
+    struct err err = catalogue_create(st->db, true);
+    if (err.code == ERR_OK) {
+        err = row_check_fill(st->db, &st->cache->sql, st->digest_key);
+    }
+    return err.code == ERR_OK ? db_exec(st->db, "UPDATE store_state SET checked = 1") : err;
+}
+
+/* What `made` says isn't there yet. */
+static struct err made_from_rows(struct store *st, bool writing, const char *made,
+                                 struct err (*make)(struct store *st))
+{
+    int64_t is_made = 0;
+    struct err err = db_one_int(st->db, made, &is_made);
+    if (err.code != ERR_OK || is_made != 0) {
         return err;
     }
     if (!writing) {
         return err_make(ERR_OUTDATED, 0, "store_open");
     }
     err = db_begin(st->db, DB_LOCK_WRITE);
-    return err.code == ERR_OK ? db_end(st->db, sums_make(st)) : err;
+    return err.code == ERR_OK ? db_end(st->db, make(st)) : err;
 }
 
 struct err store_open(struct store *st, struct db *db, const struct host *host, bool writing)
@@ -239,7 +253,10 @@ struct err store_open(struct store *st, struct db *db, const struct host *host, 
         err = cache_make(st);
     }
     if (err.code == ERR_OK) {
-        err = sums_raise(st, writing);
+        err = made_from_rows(st, writing, "SELECT digested FROM store_state", sums_make);
+        if (err.code == ERR_OK) {
+            err = made_from_rows(st, writing, "SELECT checked FROM store_state", checks_make);
+        }
         if (err.code != ERR_OK) {
             store_close(st);
         }
@@ -255,6 +272,7 @@ void store_close(struct store *st)
     db_on_transaction_end(st->db, NULL, NULL);
     rowsql_release(&st->cache->sql);
     sums_release(&st->cache->sums);
+    buf_release(&st->cache->image);
     free(st->cache->scopes);
     free(st->cache->authors);
     free(st->cache);
@@ -281,8 +299,8 @@ struct err store_note(struct store *st, enum ledger_kind kind, struct bytes subj
 static struct err state_insert(struct store *st)
 {
     static const char sql[] = "INSERT INTO store_state (one, timeline, timeline_id, digest_key,"
-                              " catalogue, company, house_book, digested)"
-                              " VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, 1)";
+                              " catalogue, company, house_book, digested, checked)"
+                              " VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, 1, 1)";
     struct stmt q;
     struct err err = db_use(st->db, sql, &q);
     if (err.code != ERR_OK) {

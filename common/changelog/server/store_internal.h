@@ -5,7 +5,7 @@
 #define CHANGELOG_SERVER_STORE_INTERNAL_H
 
 #include "common/changelog/server/chain.h"
-#include "common/changelog/server/rowsql.h"
+#include "common/changelog/server/row_check.h"
 #include "common/changelog/server/store.h"
 #include "common/changelog/sums.h"
 
@@ -41,6 +41,7 @@ struct store_cache {
     int64_t log_no;         /* last number of the change log; 0: not read yet */
     struct rowsql sql;
     struct sums sums; /* of rows written in this database transaction */
+    struct buf image; /* of the row whose check is being made */
 };
 
 /* Forgets what another connection may have changed. Call it once inside each transaction, before

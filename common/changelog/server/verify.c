@@ -1,11 +1,16 @@
 /* Whether the store is what it says: the file itself, numbers against counters, scopes against
  * parents, references, the change log. Each finding is a line of the report. */
+#include "common/changelog/server/body_verify.h"
 #include "common/changelog/server/chain_verify.h"
 #include "common/changelog/digest.h"
 #include "common/changelog/server/permit.h"
+#include "common/changelog/server/row_verify.h"
+
+#include "common/catalogue/text.h"
 
 #define SQL_BYTES_MAX   1024
 #define FINDINGS_MAX    1000 /* lines; more don't help */
+#define VALUE_SHOWN_MAX 60   /* bytes */
 #define NUMBERS_SQL_MAX ((size_t)16 * 1024)
 
 struct verify {
@@ -116,7 +121,7 @@ static struct err verify_file(struct verify *v)
     return err;
 }
 
-static void on_chain(void *context, const char *what, const char *where)
+static void on_finding(void *context, const char *what, const char *where)
 {
     struct verify *v = context;
     if (v->findings++ < FINDINGS_MAX) {
@@ -140,7 +145,7 @@ static struct err verify_log(struct verify *v)
                    "SELECT r.no || '.' || r.idx FROM change_row r"
                    " LEFT JOIN change_log l ON l.no = r.no WHERE l.no IS NULL");
     }
-    return err.code == ERR_OK ? chain_verify(v->st, on_chain, v) : err;
+    return err.code == ERR_OK ? chain_verify(v->st, on_finding, v) : err;
 }
 
 static void sum_differs(void *context, int64_t scope, uint16_t table)
@@ -155,6 +160,68 @@ static void sum_differs(void *context, int64_t scope, uint16_t table)
 static struct err verify_sums(struct verify *v)
 {
     return sums_check(v->st->db, v->st->digest_key, sum_differs, v);
+}
+
+/* A value in a few words: people look closer with `history`. */
+static void put_value(struct buf *out, const struct row_finding *f, const struct value *v)
+{
+    const struct column *c = table_column_named(f->table, f->field);
+    struct buf json;
+    buf_init(&json, ROW_IMAGE_BYTES_MAX);
+    if (c != NULL) {
+        column_json(c, v, &json);
+    } else {
+        value_json(v, &json);
+    }
+    const char *text = buf_text(&json);
+    size_t size = strlen(text);
+    size_t shown = size < VALUE_SHOWN_MAX ? size : VALUE_SHOWN_MAX;
+    while (shown < size && ((uint8_t)text[shown] & 0xc0) == 0x80) { /* not inside a character */
+        shown--;
+    }
+    buf_put(out, bytes_of(text, shown));
+    buf_put_text(out, shown < size ? "…" : "");
+    buf_release(&json);
+}
+
+void row_finding_print(const struct row_finding *f, struct buf *out)
+{
+    char id[37];
+    id_text(f->id, id);
+    buf_printf(out, "%s %s", f->table->name, id);
+    if (f->field == NULL) {
+        buf_put_text(out, ", in which column can't be told");
+        return;
+    }
+    buf_printf(out, " %s: is ", f->field);
+    put_value(out, f, &f->now);
+    buf_put_text(out, f->proven ? ", was " : ", but by the change log ");
+    put_value(out, f, &f->was);
+    if (f->entry != 0) {
+        buf_printf(out, " (entry %" PRId64 ")", f->entry);
+    }
+}
+
+static void on_row(void *context, const struct row_finding *f)
+{
+    struct verify *v = context;
+    if (v->findings++ < FINDINGS_MAX) {
+        buf_put_text(v->report, ROW_FINDING);
+        row_finding_print(f, v->report);
+        buf_put_u8(v->report, '\n');
+    }
+}
+
+static struct err verify_rows(struct verify *v)
+{
+    size_t count = 0;
+    size_t before = v->findings;
+    struct err err = rows_verify(v->st, on_row, v, &count);
+    if (count > v->findings - before) {
+        buf_printf(v->report, "and %zu rows more that aren't what was written\n",
+                   count - (v->findings - before));
+    }
+    return err;
 }
 
 struct err store_verify(struct store *st, struct buf *report)
@@ -175,6 +242,12 @@ struct err store_verify(struct store *st, struct buf *report)
     }
     if (err.code == ERR_OK) {
         err = verify_sums(&v);
+    }
+    if (err.code == ERR_OK) {
+        err = verify_rows(&v);
+    }
+    if (err.code == ERR_OK) {
+        err = body_verify(st, on_finding, &v);
     }
     if (err.code == ERR_OK && v.findings > 0) {
         err = err_make(ERR_CORRUPT, 0, "store_verify");

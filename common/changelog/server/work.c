@@ -64,6 +64,7 @@ static struct err row_read(struct work *w, struct stmt *q, struct work_row *row)
     row->entered = col_int(q, ROWSQL_ENTERED);
     row->counted_scope = row->deleted_at == 0 ? row->scope : 0;
     row->counted_seq = row->seq;
+    row->found_check = col_int(q, rowsql_check_at(row->table));
     bool room = true;
     for (size_t i = 0; i < row->table->column_count; i++) {
         uint8_t number = row->table->columns[i].number;
@@ -198,16 +199,61 @@ static struct err touch(struct work *w, struct work_row *row)
     return err;
 }
 
-/* Without memory to pack it a row's version must not be taken for none. */
-static void bind_meta(struct stmt *q, int index, struct buf *packed)
+/* ---- what the row says of itself ---- */
+
+static struct value blob_or_null(struct bytes b)
 {
-    if (packed->bad) {
-        q->err = err_make(ERR_NOMEM, 0, "bind_meta");
-    } else if (packed->size == 0) {
-        bind_null(q, index);
-    } else {
-        bind_blob(q, index, buf_bytes(packed));
+    return b.size == 0 ? value_null() : value_blob(b);
+}
+
+static struct value time_or_null(int64_t ms)
+{
+    return ms == 0 ? value_null() : value_int(ms);
+}
+
+/* The row with these values, its version packed into `scratch`. Without memory a version must not
+ * be taken for none. */
+static struct err image_make(struct work *w, const struct work_row *row, const struct value *values,
+                             int64_t deleted_at, struct row_image *out)
+{
+    buf_clear(&w->scratch);
+    rowmeta_put_made(&row->meta, &w->scratch);
+    size_t made = w->scratch.size;
+    rowmeta_put_cols(&row->meta, &w->scratch);
+    if (w->scratch.bad) {
+        return err_make(ERR_NOMEM, 0, "image_make");
     }
+    const uint8_t *at = w->scratch.at;
+    *out = (struct row_image){.table = row->table, .id = row->id, .values = values};
+    out->own[ROWSQL_SCOPE - ROWSQL_SCOPE] = value_int(row->scope);
+    out->own[ROWSQL_SEQ - ROWSQL_SCOPE] = value_int(row->seq);
+    out->own[ROWSQL_DELETED - ROWSQL_SCOPE] = time_or_null(deleted_at);
+    out->own[ROWSQL_ENTERED - ROWSQL_SCOPE] = value_int(row->entered);
+    out->own[ROWSQL_MADE - ROWSQL_SCOPE] = blob_or_null(bytes_of(at, made));
+    out->own[ROWSQL_COLS - ROWSQL_SCOPE] =
+        blob_or_null(bytes_of(at + made, w->scratch.size - made));
+    return err_ok();
+}
+
+static struct err check_make(struct work *w, const struct row_image *image, int64_t *out)
+{
+    return row_check(w->st->digest_key, image, &w->st->cache->image, out)
+               ? err_ok()
+               : err_make(ERR_NOMEM, 0, "check_make");
+}
+
+/* Before anything of a stored row changes. One that isn't what was written stays so: its next
+ * check is wrong in just what this one was, or a write beside it would make the damage good. */
+static struct err note_drift(struct work *w, struct work_row *row)
+{
+    struct row_image image;
+    int64_t check = 0;
+    struct err err = image_make(w, row, row->before, row->deleted_before, &image);
+    if (err.code == ERR_OK) {
+        err = check_make(w, &image, &check);
+    }
+    row->drift = check ^ row->found_check;
+    return err;
 }
 
 static struct err insert(struct work *w, struct work_row *row)
@@ -216,20 +262,24 @@ static struct err insert(struct work *w, struct work_row *row)
     row->meta.made = w->by;
     row->meta.made.seq = row->seq;
     const char *sql = rowsql_insert(&w->st->cache->sql, row->table);
+    struct row_image image;
+    int64_t check = 0;
     struct stmt q;
-    struct err err = sql == NULL ? err_make(ERR_NOMEM, 0, "insert") : db_use(w->st->db, sql, &q);
+    struct err err = image_make(w, row, row->values, 0, &image);
+    if (err.code == ERR_OK) {
+        err = check_make(w, &image, &check);
+    }
+    if (err.code == ERR_OK) {
+        err = sql == NULL ? err_make(ERR_NOMEM, 0, "insert") : db_use(w->st->db, sql, &q);
+    }
     if (err.code != ERR_OK) {
         return err;
     }
-    buf_clear(&w->scratch);
-    rowmeta_put_made(&row->meta, &w->scratch);
     bind_id(&q, ROWSQL_ID + 1, row->id);
-    bind_int(&q, ROWSQL_SCOPE + 1, row->scope);
-    bind_int(&q, ROWSQL_SEQ + 1, row->seq);
-    bind_null(&q, ROWSQL_DELETED + 1);
-    bind_int(&q, ROWSQL_ENTERED + 1, row->entered);
-    bind_meta(&q, ROWSQL_MADE + 1, &w->scratch);
-    bind_null(&q, ROWSQL_COLS + 1);
+    for (int i = 0; i < ROW_OWN_COUNT; i++) {
+        bind_value(&q, ROWSQL_SCOPE + i + 1, &image.own[i]);
+    }
+    bind_int(&q, rowsql_check_at(row->table) + 1, check);
     for (size_t i = 0; i < row->table->column_count; i++) {
         bind_value(&q, (int)(ROWSQL_OWN + i + 1), &row->values[row->table->columns[i].number]);
     }
@@ -239,24 +289,29 @@ static struct err insert(struct work *w, struct work_row *row)
 static struct err update(struct work *w, struct work_row *row, uint64_t mask)
 {
     const char *sql = rowsql_update(&w->st->cache->sql, row->table, &mask);
+    struct row_image image;
+    int64_t check = 0;
     struct stmt q;
-    struct err err = sql == NULL ? err_make(ERR_NOMEM, 0, "update") : db_use(w->st->db, sql, &q);
+    struct err err = image_make(w, row, row->values, row->deleted_at, &image);
+    if (err.code == ERR_OK) {
+        err = check_make(w, &image, &check);
+    }
+    if (err.code == ERR_OK) {
+        err = sql == NULL ? err_make(ERR_NOMEM, 0, "update") : db_use(w->st->db, sql, &q);
+    }
     if (err.code != ERR_OK) {
         return err;
     }
-    buf_clear(&w->scratch);
-    rowmeta_put_cols(&row->meta, &w->scratch);
     bind_id(&q, 1, row->id);
     bind_int(&q, 2, row->seq);
-    if (row->deleted_at != 0) {
-        bind_int(&q, 3, row->deleted_at);
-    }
-    bind_meta(&q, 4, &w->scratch);
+    bind_value(&q, 3, &image.own[ROWSQL_DELETED - ROWSQL_SCOPE]);
+    bind_value(&q, 4, &image.own[ROWSQL_COLS - ROWSQL_SCOPE]);
+    bind_int(&q, 7, check ^ row->drift);
     if ((mask & ROWSQL_MOVED) != 0) {
         bind_int(&q, 5, row->scope);
         bind_int(&q, 6, row->entered);
     }
-    int parameter = 7;
+    int parameter = 8;
     for (size_t i = 0; i < row->table->column_count; i++) {
         if ((mask >> row->table->columns[i].number & 1) != 0) {
             bind_value(&q, parameter++, &row->values[row->table->columns[i].number]);
@@ -269,7 +324,10 @@ static struct err update(struct work *w, struct work_row *row, uint64_t mask)
 static struct err put(struct work *w, struct work_row *row, uint64_t extra)
 {
     bool first = row->fresh && !row->touched;
-    struct err err = touch(w, row);
+    struct err err = row->fresh || row->touched ? err_ok() : note_drift(w, row);
+    if (err.code == ERR_OK) {
+        err = touch(w, row);
+    }
     if (err.code != ERR_OK) {
         return err;
     }
@@ -354,7 +412,10 @@ static struct err undo_departure(struct work *w, const struct work_row *row)
 struct err work_move(struct work *w, struct work_row *row, int64_t to_scope)
 {
     assert(!row->fresh && !row->touched);
-    struct err err = depart(w, row);
+    struct err err = note_drift(w, row);
+    if (err.code == ERR_OK) {
+        err = depart(w, row);
+    }
     if (err.code != ERR_OK) {
         return err;
     }

@@ -26,6 +26,8 @@ struct work_row {
     int64_t left_seq;       /* and the number of its departure there */
     int64_t counted_scope;  /* where the digest counts the row, 0: nowhere, */
     int64_t counted_seq;    /* and under which number */
+    int64_t found_check;    /* as it is stored, */
+    int64_t drift;          /* and in what it differed from the row as it was found: not at all */
     struct row_meta meta;
     struct value *values;  /* by column number */
     struct value *before;  /* the same as this transaction found them */
