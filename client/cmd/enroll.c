@@ -64,8 +64,8 @@ static enum exit_code explain(const struct enrolment *e, struct err err,
         warn(e->app, PHRASE_ENROLL_OTHER_PERSON, e->app->home.dir, NULL);
         return EXIT_REFUSED;
     }
-    if (err.code == ERR_OK && answer->status == 400 && e->again) {
-        warn(e->app, PHRASE_ENROLL_OLD_SERVER, NULL);
+    if (err.code == ERR_OK && answer->status == 400) {
+        warn(e->app, e->again ? PHRASE_ENROLL_OLD_SERVER : PHRASE_ENROLL_TOO_OLD_SERVER, NULL);
         return EXIT_REFUSED;
     }
     if (err.code == ERR_OK && answer->status == 401) {
@@ -161,12 +161,15 @@ static struct err prepare_files(struct enrolment *e)
     return err;
 }
 
-static void encode_request(const struct enrolment *e, const char *name, struct buf *out)
+/* What a server of protocol 1 knows ends with the program's name: zero stands at the end of the
+ * others, and isn't sent. */
+static void encode_request(const struct enrolment *e, const char *name, uint32_t protocol,
+                           struct buf *out)
 {
     struct message message = {.kind = MESSAGE_ENROL,
                               .enrol = {.name = bytes_text(name),
                                         .app = bytes_text("legwork " LEGWORK_VERSION),
-                                        .protocol = PROTOCOL_VERSION}};
+                                        .protocol = protocol}};
     memcpy(message.enrol.secret, e->invitation.secret, sizeof message.enrol.secret);
     memcpy(message.enrol.public_key, e->secret_key + 32, 32); /* libsodium's layout: seed, public */
     if (e->again) {
@@ -190,15 +193,16 @@ static struct err decode_answer(struct enrolment *e)
     return err_ok();
 }
 
-static enum exit_code register_device(struct enrolment *e, const char *name)
+static struct err ask(struct enrolment *e, const char *name, uint32_t protocol,
+                      struct http_answer *answer)
 {
     struct buf body;
     buf_init(&body, ANSWER_BYTES_MAX);
-    encode_request(e, name, &body);
+    buf_clear(&e->answer);
+    encode_request(e, name, protocol, &body);
     struct http *http = NULL;
     struct http_options options = {.server = e->server, .ca = buf_bytes(&e->ca)};
     struct err err = body.bad ? err_make(ERR_LIMIT, 0, "enroll") : http_open(&http, &options);
-    struct http_answer answer = {0};
     if (err.code == ERR_OK) {
         struct http_request request = {.method = "POST",
                                        .path = "/v1/enroll",
@@ -206,18 +210,30 @@ static enum exit_code register_device(struct enrolment *e, const char *name)
                                        .accepts = "application/cbor-seq",
                                        .received = keep_piece,
                                        .context = &e->answer};
-        err = http_send(http, &request, &answer);
+        err = http_send(http, &request, answer);
     }
-    if (err.code == ERR_OK && answer.status == 200) {
+    if (err.code == ERR_OK && answer->status == 200) {
         err = decode_answer(e);
+    }
+    http_close(http);
+    buf_release(&body);
+    return err;
+}
+
+static enum exit_code register_device(struct enrolment *e, const char *name)
+{
+    struct http_answer answer = {0};
+    struct err err = ask(e, name, PROTOCOL_VERSION, &answer);
+    if (err.code == ERR_OK && answer.status == 400 && !e->again) { /* it may know the first alone */
+        http_answer_release(&answer);
+        answer = (struct http_answer){0};
+        err = ask(e, name, 0, &answer);
     }
     enum exit_code code = EXIT_DONE;
     if (err.code != ERR_OK || answer.status != 200) {
         code = explain(e, err, &answer);
     }
     http_answer_release(&answer);
-    http_close(http);
-    buf_release(&body);
     return code;
 }
 

@@ -3,12 +3,15 @@
 import http.server
 import re
 import ssl
+import subprocess
 import threading
 import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from legwork import Device, Firm, check, equal, main, run
+from proxy import Proxy
+from rawh2 import DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, field, frame
 from sample import firm_with_reps
 
 
@@ -96,6 +99,78 @@ def test_a_plain_web_server_gets_nothing():
         server.shutdown()
         server.server_close()
         equal(server.seen, [], "requests that reached a stranger's server")
+
+
+class OldServer:
+    """What stands in the place of a server of protocol 1 (Proxy.strange): today's answers, but an ENROL of
+    more than the five fields of that time is malformed. `broken`: so is any other."""
+
+    def __init__(self, firm):
+        self.base = f"https://127.0.0.1:{firm.port}"
+        self.seen = []
+        self.broken = False
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(firm.data / "tls.pem", firm.data / "tls.key")
+        self.context.set_alpn_protocols(["h2"])
+
+    def __call__(self, sock):
+        sock.settimeout(10)
+        with self.context.wrap_socket(sock, server_side=True) as line:
+            stream = line.makefile("rb")
+            stream.read(len(PREFACE))
+            line.sendall(frame(SETTINGS, 0, 0))
+            body = b""
+            while True:
+                start = stream.read(9)
+                kind, flags, number = start[3], start[4], int.from_bytes(start[5:9], "big")
+                payload = stream.read(int.from_bytes(start[:3], "big"))
+                if kind == SETTINGS and flags == 0:
+                    line.sendall(frame(SETTINGS, 1, 0))
+                if kind == DATA:
+                    body += payload
+                if kind in (HEADERS, DATA) and flags & END_STREAM:
+                    break
+            status, form, content = self.answer(body)
+            head = field(":status", status) + field("content-type", form)
+            line.sendall(frame(HEADERS, END_HEADERS, number, head) + frame(DATA, END_STREAM, number, content))
+            stream.read() # until the device has closed it
+
+    def answer(self, body):
+        if not body:
+            path, more = "/v1/ca", []
+        else:
+            self.seen.append(body[0] & 31)
+            body = body if body[0] == 0x85 and not self.broken else b"?"
+            path, more = "/v1/enroll", ["-H", "Content-Type: application/cbor-seq", "--data-binary", "@-"]
+        done = subprocess.run(["curl", "-sk", "--http2", "-w", "\n%{http_code} %{content_type}", *more,
+                               self.base + path], input=body, capture_output=True, check=True)
+        content, _, last = done.stdout.rpartition(b"\n")
+        return (*last.decode().split(" ", 1), content)
+
+
+def test_a_server_of_protocol_1():
+    """Either side may be brought up to date first: a new program enrols with the old fields. Where that
+    can't be, it says who has to do what."""
+    with firm_with_reps(goods=False) as firm:
+        proxy = Proxy(firm.port)
+        old = proxy.strange = OldServer(firm)
+
+        def code():
+            head, _, ca, secret = firm.invite("lin").split(",")
+            return ",".join((head, f"127.0.0.1:{proxy.port}", ca, secret))
+
+        lin = Device(firm, "lin")
+        lin.enroll(code())
+        equal(old.seen, [6, 5], "fields of each ENROL")
+        again = lin.enroll(code(), expect=1)
+        check("legworkd to be brought up to date" in again.err and "saved here" in again.err, str(again))
+        old.broken = True
+        unused = code()
+        never = Device(firm, "never").enroll(unused, expect=1)
+        check("legworkd to be brought up to date" in never.err, str(never))
+        proxy.strange = None # it is brought up to date
+        lin.sync()
+        Device(firm, "never").enroll(unused)
 
 
 def test_a_revoked_device_gets_nothing():
