@@ -30,6 +30,7 @@ struct h2 {
     uint8_t address[16];
     int64_t idle_since_ms;
     int64_t asked_ms; /* a PING is out since then, and nothing was heard; 0: none */
+    bool heard;       /* the client has said something */
     bool had_request; /* some request's headers were complete */
     bool abusive;
 };
@@ -385,6 +386,7 @@ void h2_free(struct h2 *h)
 bool h2_feed(struct h2 *h, struct bytes plain)
 {
     h->asked_ms = 0; /* whatever it says, it is there */
+    h->heard = true;
     ssize_t n = nghttp2_session_mem_recv(h->session, plain.at, plain.size);
     if (n < 0 || h->abusive) {
         uint32_t error = h->abusive ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR;
@@ -394,8 +396,13 @@ bool h2_feed(struct h2 *h, struct bytes plain)
     return true;
 }
 
+/* The client speaks first, and waits for nothing. Our settings and the word that we have heard
+ * theirs then share a TLS record: 29 bytes less. */
 struct bytes h2_pull(struct h2 *h)
 {
+    if (!h->heard) {
+        return bytes_of(NULL, 0);
+    }
     const uint8_t *at = NULL;
     ssize_t n = nghttp2_session_mem_send(h->session, &at);
     return n > 0 ? bytes_of(at, (size_t)n) : bytes_of(NULL, 0);
@@ -450,6 +457,7 @@ bool h2_sweep(struct h2 *h, int64_t now_ms)
 
 void h2_shut_down(struct h2 *h)
 {
+    h->heard = true;
     (void)nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
                                 nghttp2_session_get_last_proc_stream_id(h->session),
                                 NGHTTP2_NO_ERROR, NULL, 0);
