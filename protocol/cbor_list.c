@@ -190,6 +190,28 @@ bool scope_unpack(struct bytes packed, struct scope_id *scope)
     return true;
 }
 
+void list_put_own_scope(struct list_writer *l, const struct scope_id *scope)
+{
+    static const uint8_t left_out[16];
+    if (memcmp(scope->id, left_out, sizeof left_out) == 0) {
+        list_put_bytes(l, bytes_of(&scope->kind, 1));
+    } else {
+        list_put_scope(l, scope);
+    }
+}
+
+/* An id of zeros has one form. */
+void list_take_own_scope(struct list_reader *l, struct scope_id *scope)
+{
+    static const uint8_t left_out[16];
+    struct bytes b = list_take_bytes(l, SCOPE_BYTES);
+    if (b.size == 1 && b.at[0] >= SCOPE_COMPANY && b.at[0] <= SCOPE_POOL) {
+        *scope = (struct scope_id){.kind = b.at[0]};
+    } else if (!scope_unpack(b, scope) || memcmp(scope->id, left_out, sizeof left_out) == 0) {
+        cbor_fail(l->r, WIRE_MALFORMED);
+    }
+}
+
 void list_put_scope(struct list_writer *l, const struct scope_id *scope)
 {
     uint8_t packed[SCOPE_BYTES];

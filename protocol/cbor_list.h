@@ -49,6 +49,9 @@ void list_take_code(struct list_reader *l, char *code, size_t room);
 /* Two small things that stand in many messages. */
 void list_put_scope(struct list_writer *l, const struct scope_id *scope);
 void list_take_scope(struct list_reader *l, struct scope_id *scope);
+/* The same where the id may be left out (hello_names.h): then the kind alone. */
+void list_put_own_scope(struct list_writer *l, const struct scope_id *scope);
+void list_take_own_scope(struct list_reader *l, struct scope_id *scope);
 #define SCOPE_BYTES 17
 void scope_pack(const struct scope_id *scope, uint8_t packed[SCOPE_BYTES]);
 bool scope_unpack(struct bytes packed, struct scope_id *scope);

@@ -117,7 +117,7 @@ struct hello {
     uint32_t catalogue;     /* version of the catalogue that the device runs */
     uint32_t cursors_under; /* catalogue version under which the cursors were made */
     uint32_t mask;          /* role mask under which they were made; 0: none yet */
-    uint8_t device[16];
+    uint8_t device[16];     /* and scopes of cursors: see hello_names.h */
     uint32_t epoch;
     uint8_t token[16];        /* epoch token last received */
     struct timeline timeline; /* as last seen; counter 0: none yet */
@@ -143,7 +143,7 @@ struct answer {
     uint8_t status; /* enum answer_status */
     uint32_t protocol, catalogue;
     int64_t server_ms;
-    struct timeline timeline;
+    struct timeline timeline; /* protocol 2: id 0 where it is hello's */
     uint32_t epoch;
     uint8_t token[16];
     uint32_t mask;     /* the role mask in force */

@@ -15,9 +15,8 @@ static void take_timeline(struct list_reader *l, struct timeline *out)
 
 /* ---- cursors: [scope, done, pos - done, goal, head_no, head] ---- */
 
-void cursor_put(struct list_writer *l, const struct cursor *cursor)
+static void put_places(struct list_writer *l, const struct cursor *cursor)
 {
-    list_put_scope(l, &cursor->scope);
     list_put_int(l, cursor->done);
     list_put_int(l, cursor->pos > cursor->done ? cursor->pos - cursor->done : 0);
     list_put_int(l, cursor->goal);
@@ -25,14 +24,25 @@ void cursor_put(struct list_writer *l, const struct cursor *cursor)
     list_put_id(l, cursor->head);
 }
 
-void cursor_take(struct list_reader *l, struct cursor *out)
+static void take_places(struct list_reader *l, struct cursor *out)
 {
-    list_take_scope(l, &out->scope);
     out->done = (int64_t)list_take_uint(l, INT64_MAX);
     out->pos = out->done + (int64_t)list_take_uint(l, (uint64_t)(INT64_MAX - out->done));
     out->goal = (int64_t)list_take_uint(l, INT64_MAX);
     out->head_no = (int64_t)list_take_uint(l, INT64_MAX);
     list_take_id(l, out->head);
+}
+
+void cursor_put(struct list_writer *l, const struct cursor *cursor)
+{
+    list_put_scope(l, &cursor->scope);
+    put_places(l, cursor);
+}
+
+void cursor_take(struct list_reader *l, struct cursor *out)
+{
+    list_take_scope(l, &out->scope);
+    take_places(l, out);
 }
 
 static void put_cursors(struct list_writer *l, const struct cursor *cursors, size_t count)
@@ -41,7 +51,8 @@ static void put_cursors(struct list_writer *l, const struct cursor *cursors, siz
     for (size_t i = 0; i < count; i++) {
         struct list_writer inner;
         list_begin(&inner, l->w);
-        cursor_put(&inner, &cursors[i]);
+        list_put_own_scope(&inner, &cursors[i].scope);
+        put_places(&inner, &cursors[i]);
         list_end(&inner);
     }
     list_mark(l, count > 0);
@@ -60,7 +71,8 @@ static struct cursor *take_cursors(struct list_reader *l, size_t *count)
     for (size_t i = 0; i < *count; i++) {
         struct list_reader inner;
         list_open(&inner, l->r);
-        cursor_take(&inner, &cursors[i]);
+        list_take_own_scope(&inner, &cursors[i].scope);
+        take_places(&inner, &cursors[i]);
         list_close(&inner);
     }
     return cursors;

@@ -6,6 +6,7 @@
 #include "common/changelog/device/freeze.h"
 #include "common/changelog/device/outbox.h"
 #include "common/changelog/device/sent.h"
+#include "protocol/hello_names.h"
 
 #define REQUEST_ARENA_MAX (8 * TX_BYTES_MAX)
 #define BATCH_BYTES       ((size_t)512 * 1024) /* of row form, in one message */
@@ -125,6 +126,7 @@ static struct err read_state(struct client_request *q, struct hello *hello)
     hello->mask = (uint32_t)col_int(&st, 5);
     hello->cursors_under = (uint32_t)col_int(&st, 6);
     choose_versions(q, (uint32_t)col_int(&st, 7), (uint32_t)col_int(&st, 8), col_int(&st, 9));
+    q->is_known = col_int(&st, 7) == 0 && col_int(&st, 8) != 0;
     hello->flags = col_int(&st, 10) != 0 ? HELLO_COURIER : 0;
     stmt_reset(&st);
     return whole ? err_ok() : err_make(ERR_CORRUPT, 0, "client_request: state");
@@ -148,7 +150,13 @@ static struct err make_hello(struct client_request *q, struct hello *hello)
     if (err.code == ERR_OK) {
         err = choose_heads(q, hello);
     }
-    return err.code == ERR_OK ? read_cursors(q, hello) : err;
+    if (err.code == ERR_OK) {
+        err = read_cursors(q, hello);
+    }
+    if (err.code == ERR_OK && q->is_known) {
+        hello_leave_out(hello, q->r->person);
+    }
+    return err;
 }
 
 static struct err wire(enum wire_error e)
@@ -168,7 +176,8 @@ static struct err wire(enum wire_error e)
 }
 
 struct filling {
-    int64_t after; /* local number of the last transaction put in */
+    int64_t waiting; /* transactions, 0: not known */
+    int64_t after;   /* local number of the last transaction put in */
     size_t count;
     size_t plain;
 };
@@ -243,10 +252,11 @@ static struct err pack_batches(struct client_request *q, struct packer *packer,
         f->count += m.batch.count;
         f->plain += bytes;
         err = wire(packer_put(packer, &m, &q->body));
-        if (err.code == ERR_OK) {
+        bool all = (int64_t)f->count == f->waiting;
+        if (err.code == ERR_OK && !all) {
             err = wire(packer_flush(packer, &q->body)); /* so that the size so far is known */
         }
-        if (err.code != ERR_OK) {
+        if (err.code != ERR_OK || all) {
             return err;
         }
     }
@@ -277,7 +287,7 @@ static struct err pack(struct client_request *q, const struct client_request_opt
     if (packer == NULL) {
         return err_make(ERR_NOMEM, 0, "client_request");
     }
-    *f = (struct filling){.after = o->after};
+    *f = (struct filling){.waiting = f->waiting, .after = o->after};
     q->fresh = 0;
     buf_clear(&q->body);
     arena_clear(&q->arena);
@@ -323,6 +333,7 @@ struct err client_request_build(struct client_request *q, const struct client_re
         return err;
     }
     q->more = waiting > (int64_t)o->tx_max;
+    f.waiting = waiting;
     err = pack(q, o, &f);
     if (err.code == ERR_OK && !q->more && (int64_t)f.count < waiting) {
         q->more = true;

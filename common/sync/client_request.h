@@ -24,6 +24,7 @@ struct client_request {
     bool more;                    /* another request must follow; this one gets verdicts alone */
     uint32_t protocol, catalogue; /* what hello says: this program's, or an older server's */
     uint32_t server_catalogue;    /* as last heard, 0: not known to be older */
+    bool is_known;                /* the last answer was in this program's newest version */
     bool shows_heads;             /* of the change log's chains */
     uint32_t epoch;
     struct timeline timeline;

@@ -21,6 +21,7 @@
 #include "common/sync/client_compare.h"
 #include "common/sync/client_request.h"
 #include "common/sync/client_status.h"
+#include "protocol/hello_names.h"
 
 #define REQUESTS_MAX     4096 /* of one sync: 40 million transactions */
 #define EPOCHS_MAX       3    /* opened by one sync */
@@ -316,6 +317,7 @@ static struct err take_answer(struct client_session *s, const struct answer *ans
     const struct timeline *known = &s->request.timeline;
     struct err err = err_ok();
     s->answer = *answer;
+    answer_fill_in(&s->answer, known);
     s->answer.mark_count = 0;
     s->answer.marks = NULL;
     set_clocks(s, answer->server_ms);
@@ -332,9 +334,7 @@ static struct err take_answer(struct client_session *s, const struct answer *ans
     case ANSWER_UPGRADE:
         return step_down(s, answer->protocol, answer->catalogue);
     }
-    bool other = known->counter != 0 && (known->counter != answer->timeline.counter ||
-                                         memcmp(known->id, answer->timeline.id, 16) != 0);
-    if (other || answer->epoch != s->request.epoch) {
+    if (!answer_is_of(&s->answer, known) || answer->epoch != s->request.epoch) {
         return session_fail(s, err_make(ERR_PROTOCOL, 0, "client_session: answer"), "protocol");
     }
     s->answered = true;

@@ -18,6 +18,7 @@
 #include "common/sync/server_request.h"
 #include "common/sync/server_verdicts.h"
 #include "protocol/codec.h"
+#include "protocol/hello_names.h"
 
 #include <sodium.h>
 
@@ -312,6 +313,10 @@ static void make_answer(struct server_session *s, const struct store *st, const 
     s->answer.catalogue = CATALOGUE_VERSION;
     s->answer.server_ms = s->received_ms;
     s->answer.timeline = st->timeline;
+    bool said = s->request.hello.protocol >= 2 && s->request.hello.timeline.counter != 0;
+    if (said && s->answer.status == ANSWER_OK) {
+        memset(s->answer.timeline.id, 0, sizeof s->answer.timeline.id);
+    }
     bool opens = s->answer.status == ANSWER_NEW_EPOCH || s->answer.status == ANSWER_NEW_TIMELINE;
     s->answer.epoch = opens ? g->epoch_pending : g->epoch;
     s->answer.mask = s->permit.role;
@@ -343,6 +348,9 @@ static struct err judge_hello(struct server_session *s, struct store *st)
     if (err.code == ERR_OK && g.revoked && !planted(REVOKED_LET_IN)) {
         fault(s, 401, "device_revoked", 0);
         return err;
+    }
+    if (err.code == ERR_OK && s->request.hello.protocol >= 2) {
+        hello_fill_in(&s->request.hello, g.device, g.person, st->company);
     }
     if (err.code == ERR_OK && memcmp(g.device, s->request.hello.device, sizeof g.device) != 0) {
         fault(s, 401, "signature", 0);

@@ -25,7 +25,7 @@ const SCOPES = ['', 'company', 'team', 'book', 'user', 'private', 'pool']
 
 const hex = (bytes) => Buffer.from(bytes).toString('hex')
 const id = (bytes) => hex(bytes).padEnd(32, '0')
-const scope = (bytes) => `${SCOPES[bytes[0]]}:${hex(bytes.subarray(1))}`
+const scope = (bytes) => `${SCOPES[bytes[0]]}:${hex(bytes.subarray(1)).padEnd(32, '0')}`
 const number = (n) => (typeof n === 'bigint' ? String(n) : n)
 
 function value (v) {

@@ -2,6 +2,8 @@
  * encoding and every outcome. */
 #include "tests/support/vector_set.h"
 
+#include "protocol/hello_names.h"
+
 #include <float.h>
 #include <stdlib.h>
 
@@ -86,6 +88,26 @@ static void make_hello(struct arena *a, struct message *out)
     h->cursors[0] = cursor_of(SCOPE_COMPANY, 0, 10, 10, 0);
     h->cursors[1] = cursor_of(SCOPE_BOOK, 1, 1000, 3000, 70000);
     h->cursors[2] = cursor_of(SCOPE_PRIVATE, 2, 0, 0, 0);
+}
+
+/* As to a server that is known to speak protocol 2. */
+static void make_hello_short(struct arena *a, struct message *out)
+{
+    make_hello(a, out);
+    struct hello *h = &out->hello;
+    h->protocol = 2;
+    hello_leave_out(h, h->cursors[2].scope.id);
+}
+
+static void make_answer_short(struct arena *a, struct message *out)
+{
+    (void)a;
+    out->kind = MESSAGE_ANSWER;
+    struct answer *n = &out->answer;
+    *n = (struct answer){
+        .protocol = 2, .catalogue = 2, .server_ms = NOW_MS + 250, .epoch = 1, .mask = 1};
+    n->timeline.counter = 2;
+    fill(n->token, 16, 0x44);
 }
 
 static void make_answer(struct arena *a, struct message *out)
@@ -579,6 +601,8 @@ static void make_want(struct arena *a, struct message *out)
 const struct valid_vector valid_vectors[] = {
     {"hello_first", make_hello_first},
     {"hello", make_hello},
+    {"hello_short", make_hello_short},
+    {"answer_short", make_answer_short},
     {"answer", make_answer},
     {"answer_courier", make_answer_courier},
     {"answer_new_epoch", make_answer_new_epoch},
@@ -657,6 +681,11 @@ const struct invalid_vector invalid_vectors[] = {
     {"scope_of_16_bytes", "8206" ID_HEX, "malformed", "a scope is a kind and an id"},
     {"scope_kind_zero", "82065100000102030405060708090a0b0c0d0e0f", "malformed",
      "no kind of scope"},
+    {"hello_scope_of_zeros",
+     "900102004000000040400040000000008181510300000000000000000000000000000000", "malformed",
+     "a scope's id of zeros is left out"},
+    {"hello_scope_unknown", "9001020040000000404000400000000081814107", "malformed",
+     "there is no seventh kind"},
     {"cursor_falls", "840a" SCOPE_HEX "0a20", "malformed", "pos is given above done"},
     {"cursor_overflows", "840a" SCOPE_HEX "1b7fffffffffffffff01", "malformed",
      "done + pos beyond 63 bits"},

@@ -336,6 +336,47 @@ static void a_cut_keeps_what_a_checkpoint_closed(void **state)
     assert_int_equal(f->hello.token[0], 7);
 }
 
+/* To a server that has answered in protocol 2 a hello doesn't say what the key says, and the answer
+ * doesn't say the timeline's id again. */
+static void what_the_key_says_is_left_out(void **state)
+{
+    struct fixture *f = *state;
+    static const uint8_t left_out[16];
+    struct message enter = {.kind = MESSAGE_SCOPE_ENTER, .scope.kind = SCOPE_PRIVATE};
+    memcpy(enter.scope.id, f->d.r.person, 16);
+    ask(f);
+    assert_memory_equal(f->hello.device, f->d.r.device, 16);
+    say_answer(f, ANSWER_OK);
+    say(f, &enter);
+    say_kind(f, MESSAGE_SCOPE_ENTER);
+    finish(f);
+    begin_with(f, &(struct client_session_options){.verify = false});
+    ask(f);
+    assert_memory_equal(f->hello.device, left_out, 16);
+    assert_int_equal(f->hello.cursor_count, 2);
+    assert_int_equal(f->hello.cursors[0].scope.kind, SCOPE_PRIVATE);
+    assert_memory_equal(f->hello.cursors[0].scope.id, left_out, 16);
+    assert_memory_equal(f->hello.cursors[1].scope.id, mine.id, 16);
+
+    struct message answer = {.kind = MESSAGE_ANSWER};
+    answer.answer = (struct answer){.protocol = PROTOCOL_VERSION,
+                                    .catalogue = CATALOGUE_VERSION,
+                                    .server_ms = 1764000006000,
+                                    .timeline = f->hello.timeline,
+                                    .epoch = f->hello.epoch,
+                                    .token = {8},
+                                    .mask = ROLE_REP};
+    memset(answer.answer.timeline.id, 0, sizeof answer.answer.timeline.id);
+    say(f, &answer);
+    finish(f);
+    expect_end(f, CLIENT_DONE, NULL);
+    assert_int_equal(
+        device_int(&f->d,
+                   "SELECT count(*) FROM device_state WHERE substr(timeline_id, 1, 1) = x'05'"
+                   " AND substr(token, 1, 1) = x'08'"),
+        1);
+}
+
 static void rows_need_a_checkpoint_and_a_scope(void **state)
 {
     struct fixture *f = *state;
@@ -526,6 +567,7 @@ int main(void)
         TEST(a_stale_answer_changes_nothing),
         TEST(a_bomb_ends_the_session),
         TEST(clocks_are_set_by_the_middle),
+        TEST(what_the_key_says_is_left_out),
         TEST(all_but_the_last_say_more),
         TEST(no_verdict_is_no_progress),
         TEST(marks_let_judged_work_go),

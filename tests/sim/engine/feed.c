@@ -2,6 +2,8 @@
  * were given; and what of each transaction must hold at once. */
 #include "tests/sim/engine/sim.h"
 
+#include "protocol/hello_names.h"
+
 #define NUMBERS_MAX 256
 
 /* ---- what requests brought ---- */
@@ -61,6 +63,8 @@ void feed_pushes(struct sim *s, struct sim_conn *c)
     while (wire == WIRE_OK && (wire = unpacker_next(unpacker, &arena, &m)) == WIRE_OK) {
         if (m.kind == MESSAGE_HELLO) {
             hello = m.hello;
+            hello_fill_in(&hello, s->oracle.authors[c->number], s->firm->people[c->who],
+                          s->oracle.company);
             dones = arena_array(&s->arena, hello.cursor_count + 1, sizeof *dones);
             for (size_t i = 0; i < hello.cursor_count; i++) {
                 dones[i] = hello.cursors[i];
