@@ -14,14 +14,18 @@ struct conn {
     struct net *net;
     struct conn *next, *prev;
     enum conn_state state;
-    bool closed;     /* uv_close was called */
-    struct tls *tls; /* made at the first byte: silent connections stay small */
+    bool closed;       /* uv_close was called */
+    bool admitted;     /* its handshake may begin */
+    struct ring waits; /* for that, with bytes in the kernel that say it wants to */
+    struct tls *tls;   /* made at the first byte: silent connections stay small */
     struct h2 *h2;
     struct buf out;      /* cipher bytes to be written */
     struct buf writing;  /* with the kernel; empty: no write in flight */
     size_t stalled_at;   /* bytes in flight when last looked at */
     int64_t progress_ms; /* when that last changed */
     int64_t since_ms;    /* accepted */
+    int64_t heard_ms;
+    bool resting; /* it holds no more memory than it must */
     uint8_t address[16];
 };
 
@@ -51,6 +55,7 @@ void conn_close(struct conn *c)
         return;
     }
     c->closed = true;
+    ring_out(&c->waits);
     struct net *n = c->net;
     if (c->state == CONN_HALF_OPEN) {
         n->half_open_count--;
@@ -90,6 +95,7 @@ static void start_write(struct conn *c)
     c->out = empty;
     c->stalled_at = c->writing.size;
     c->progress_ms = now_of(c->net);
+    c->resting = false;
     uv_buf_t part = uv_buf_init((char *)c->writing.at, (unsigned)c->writing.size);
     int rc = uv_write(&c->write, (uv_stream_t *)&c->tcp, &part, 1, on_written);
     if (rc != 0) {
@@ -215,6 +221,8 @@ static void read_plain(struct conn *c)
 static void on_bytes(struct conn *c, struct bytes cipher)
 {
     count_more(&c->net->counters->bytes_in, cipher.size);
+    c->heard_ms = now_of(c->net);
+    c->resting = false;
     if (c->state == CONN_CLOSING) {
         return; /* only the output matters now */
     }
@@ -235,11 +243,37 @@ static void on_bytes(struct conn *c, struct bytes cipher)
     conn_flush(c);
 }
 
+static bool admit(struct conn *c)
+{
+    if (!c->admitted && c->net->hellos_left > 0) {
+        c->net->hellos_left--;
+        c->admitted = true;
+        c->since_ms = now_of(c->net); /* that it waited is not its doing */
+    }
+    return c->admitted;
+}
+
+/* No room: what was sent stays in the kernel, and on_read hears UV_ENOBUFS. */
 static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     (void)suggested;
     struct conn *c = container_of((uv_tcp_t *)(void *)handle, struct conn, tcp);
+    if (!admit(c)) {
+        *buf = uv_buf_init(NULL, 0);
+        return;
+    }
     *buf = uv_buf_init((char *)c->net->cipher, sizeof c->net->cipher);
+}
+
+static void on_turn(uv_idle_t *idle)
+{
+    (void)idle; /* that it runs keeps the loop from sleeping while somebody waits */
+}
+
+static void conn_wait(struct conn *c)
+{
+    ring_put(&c->net->hellos, &c->waits);
+    (void)uv_idle_start(&c->net->awake, on_turn);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
@@ -247,6 +281,9 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     struct conn *c = container_of((uv_tcp_t *)(void *)stream, struct conn, tcp);
     if (n > 0) {
         on_bytes(c, bytes_of(buf->base, (size_t)n));
+    } else if (n == UV_ENOBUFS && !c->admitted) {
+        (void)uv_read_stop(stream);
+        conn_wait(c);
     } else if (n < 0) {
         conn_close(c);
     }
@@ -256,6 +293,29 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 static int64_t idle_max_ms(const struct net *n)
 {
     return n->conn_count > n->connections_max - n->connections_max / 8 ? IDLE_PRESSED_MS : IDLE_MS;
+}
+
+static void rest_if_quiet(struct conn *c, int64_t now_ms)
+{
+    if (!c->resting && now_ms - c->heard_ms > REST_MS && now_ms - c->progress_ms > REST_MS &&
+        c->writing.size == 0) {
+        c->resting = true;
+        tls_rest(c->tls);
+    }
+}
+
+bool conn_admit_some(struct net *n)
+{
+    n->hellos_left = HELLOS_A_TURN;
+    for (struct conn *c; n->hellos_left > 0 && !ring_is_alone(&n->hellos);) {
+        c = container_of(n->hellos.next, struct conn, waits);
+        ring_out(&c->waits);
+        (void)admit(c);
+        if (uv_read_start((uv_stream_t *)&c->tcp, on_room, on_read) != 0) {
+            conn_close(c);
+        }
+    }
+    return !ring_is_alone(&n->hellos);
 }
 
 void conn_sweep(struct conn *c, int64_t now_ms)
@@ -271,7 +331,7 @@ void conn_sweep(struct conn *c, int64_t now_ms)
     }
     switch (c->state) {
     case CONN_HALF_OPEN:
-        if (now_ms - c->since_ms > HANDSHAKE_DEADLINE_MS) {
+        if (ring_is_alone(&c->waits) && now_ms - c->since_ms > HANDSHAKE_DEADLINE_MS) {
             count(&c->net->counters->handshakes_failed);
             conn_close(c);
         }
@@ -283,6 +343,7 @@ void conn_sweep(struct conn *c, int64_t now_ms)
             start_closing(c);
         } else {
             conn_flush(c); /* a deadline may have made an answer */
+            rest_if_quiet(c, now_ms);
         }
         break;
     case CONN_CLOSING:
@@ -361,6 +422,7 @@ void conn_accept(struct net *n)
     }
     c->net = n;
     c->since_ms = now_of(n);
+    ring_init(&c->waits);
     buf_init(&c->out, OUT_BYTES_MAX * 4); /* a full output, a last record, handshake messages */
     buf_init(&c->writing, OUT_BYTES_MAX * 4);
     int rc = uv_accept((uv_stream_t *)&n->listener, (uv_stream_t *)&c->tcp);

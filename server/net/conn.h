@@ -9,6 +9,10 @@
 
 #include "server/net/net.h"
 
+/* A turn of the loop begins: some of those who wait for their handshake may be read. A handshake
+ * takes longer than all else here: without a share to each turn, a crowd that comes back would keep
+ * those who are there from being heard. True: others go on waiting. */
+bool conn_admit_some(struct net *n);
 /* Takes the next connection from the listener; one over a limit is closed at once. */
 void conn_accept(struct net *n);
 void conn_flush(struct conn *c); /* sends what the streams and TLS have, as far as limits allow */

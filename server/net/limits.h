@@ -7,12 +7,14 @@
 #define CONNECTIONS_MAX       20000
 #define FILES_OWN             256   /* of the store, its readers, pictures under way, the log */
 #define FILES_LOW             12000 /* fewer are worth a warning */
-#define HALF_OPEN_MAX         4096
-#define HALF_OPEN_PER_ADDRESS 256  /* generous: a whole firm may stand behind one address */
-#define LISTEN_BACKLOG        4096 /* the kernel takes less where net.core.somaxconn says so */
-#define SWEEP_MS              500  /* how often deadlines are looked at */
+#define HALF_OPEN_MAX         2048  /* the last of them waits some 3 s for its handshake */
+#define HALF_OPEN_PER_ADDRESS 256   /* generous: a whole firm may stand behind one address */
+#define LISTEN_BACKLOG        4096  /* the kernel takes less where net.core.somaxconn says so */
+#define SWEEP_MS              500   /* how often deadlines are looked at */
+#define HELLOS_A_TURN         4 /* handshakes that a turn of the loop begins: 5 ms, and then others */
 #define HANDSHAKE_DEADLINE_MS 5000
 #define IDLE_MS               90000 /* without an open stream; PINGs don't count */
+#define REST_MS               5000  /* silent so long: memory that it can do without goes */
 #define IDLE_PRESSED_MS       2000  /* the same where few connections are left */
 #define WRITE_STALL_MS        30000 /* the client took no byte for so long */
 #define TRIM_CONNECTIONS      256   /* a crowd whose memory is worth giving back */

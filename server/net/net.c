@@ -141,18 +141,31 @@ static int port_of(const uv_tcp_t *tcp)
     return ntohs(at.ss_family == AF_INET6 ? v6.sin6_port : v4.sin_port);
 }
 
+static void on_turn(uv_prepare_t *turn)
+{
+    struct net *n = net_of(turn);
+    if (!conn_admit_some(n)) {
+        (void)uv_idle_stop(&n->awake);
+    }
+}
+
 static int start_handles(struct net *n)
 {
     int rc = uv_tcp_init(&n->loop, &n->listener);
     rc = rc != 0 ? rc : uv_timer_init(&n->loop, &n->sweep);
     rc = rc != 0 ? rc : uv_timer_init(&n->loop, &n->force);
+    rc = rc != 0 ? rc : uv_prepare_init(&n->loop, &n->turn);
+    rc = rc != 0 ? rc : uv_idle_init(&n->loop, &n->awake);
     rc = rc != 0 ? rc : uv_signal_init(&n->loop, &n->on_term);
     rc = rc != 0 ? rc : uv_signal_init(&n->loop, &n->on_int);
     if (rc != 0) {
         return rc;
     }
     n->listener.data = n->sweep.data = n->force.data = n->on_term.data = n->on_int.data = n;
-    rc = uv_signal_start(&n->on_term, on_signal, SIGTERM);
+    n->turn.data = n;
+    ring_init(&n->hellos);
+    rc = uv_prepare_start(&n->turn, on_turn);
+    rc = rc != 0 ? rc : uv_signal_start(&n->on_term, on_signal, SIGTERM);
     rc = rc != 0 ? rc : uv_signal_start(&n->on_int, on_signal, SIGINT);
     return rc != 0 ? rc : uv_timer_start(&n->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
 }

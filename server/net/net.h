@@ -6,6 +6,7 @@
 
 #include "server/net/counters.h"
 #include "server/net/exchange.h"
+#include "server/net/ring.h"
 #include "server/net/tls.h"
 
 struct conn;
@@ -18,6 +19,8 @@ struct net {
     uv_loop_t loop;
     uv_tcp_t listener;
     uv_timer_t sweep, force;
+    uv_prepare_t turn;
+    uv_idle_t awake; /* while handshakes wait for a turn */
     uv_signal_t on_term, on_int;
     struct mailbox mailbox;
     struct tls_server *tls;
@@ -30,7 +33,9 @@ struct net {
     size_t conn_count, half_open_count, connections_max;
     size_t conn_peak; /* since memory was last given back */
     int64_t keepalive_ms;
-    size_t body_bytes; /* of requests not yet handed on */
+    struct ring hellos; /* connections whose handshake waits, first come first */
+    int hellos_left;    /* that this turn of the loop may still begin */
+    size_t body_bytes;  /* of requests not yet handed on */
     int64_t sweep_due_ms;
     bool is_stopping;
     uint8_t cipher[64 * 1024]; /* of the connection just read; nobody waits with it */

@@ -1,18 +1,29 @@
 /* See tls.h. Written for mbedTLS 2.28 (Debian 12) and 3.6 (Debian 13). */
+#define _DEFAULT_SOURCE /* madvise */
 #include "server/net/tls.h"
 
 #include "common/base/day.h"
 
+#include <malloc.h>
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
 #include <mbedtls/error.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/ssl_ticket.h>
 #include <mbedtls/version.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #if MBEDTLS_VERSION_MAJOR >= 3
 #include <psa/crypto.h>
 #endif
 
+#if MBEDTLS_VERSION_MAJOR >= 3
+#define FIELD(name) MBEDTLS_PRIVATE(name)
+#else
+#define FIELD(name) name
+#endif
+
+#define RECORD_HEAD_BYTES 512 /* counters, header, initialisation vector: more than enough */
 #define TICKET_LIFETIME_S (24 * 3600) /* two keys are alive: today's and yesterday's */
 
 struct tls_server {
@@ -312,4 +323,31 @@ enum tls_result tls_write(struct tls *t, struct bytes plain)
 void tls_goodbye(struct tls *t)
 {
     (void)mbedtls_ssl_close_notify(&t->ssl); /* best effort: the connection ends either way */
+}
+
+/* mbedTLS holds room for a whole record each way, 16 KiB, as long as the connection lives, and
+ * Debian's isn't built with the option that shrinks it. Between two records only what stands at the
+ * buffers' beginnings is of use; the pages behind it become empty ones that take no memory. */
+static void give_pages_back(unsigned char *buffer)
+{
+#if defined(__GLIBC__)
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = ((uintptr_t)buffer + RECORD_HEAD_BYTES + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)buffer + malloc_usable_size(buffer)) / page * page;
+    if (end > begin) {
+        (void)madvise(buffer + (begin - (uintptr_t)buffer), end - begin, MADV_DONTNEED);
+    }
+#else
+    (void)buffer;
+#endif
+}
+
+void tls_rest(struct tls *t)
+{
+    mbedtls_ssl_context *ssl = &t->ssl;
+    if (t->in.size == 0 && mbedtls_ssl_check_pending(ssl) == 0 && ssl->FIELD(in_left) == 0 &&
+        ssl->FIELD(out_left) == 0) {
+        give_pages_back(ssl->FIELD(in_buf));
+        give_pages_back(ssl->FIELD(out_buf));
+    }
 }

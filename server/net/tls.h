@@ -38,5 +38,8 @@ MUST_USE enum tls_result tls_handshake(struct tls *t); /* TLS_OK: done, and `h2`
 MUST_USE enum tls_result tls_read(struct tls *t, uint8_t *to, size_t room, size_t *size);
 MUST_USE enum tls_result tls_write(struct tls *t, struct bytes plain);
 void tls_goodbye(struct tls *t); /* close_notify into `out` */
+/* Where no record is under way: the memory for records, two thirds of what a connection takes, goes
+ * back to the system until the next large one. */
+void tls_rest(struct tls *t);
 
 #endif

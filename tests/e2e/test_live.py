@@ -4,6 +4,10 @@ many. The streams are held by hand (support/rawh2.py); what moves the scopes is 
 import contextlib
 import json
 import pathlib
+import resource
+import select
+import socket
+import ssl
 import sys
 import time
 
@@ -184,6 +188,64 @@ def test_who_does_not_answer_is_gone():
         check(said >= 3, f"something is said every other second: {said}")
         equal(w.metric("live_streams"), 1, "streams")
         deaf.close()
+
+
+def client_hello():
+    """The first bytes of a client that speaks TLS as ours do."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        rawh2.context().wrap_bio(incoming, outgoing).do_handshake()
+    return outgoing.read()
+
+
+def test_a_crowd_at_the_door():
+    """As after a restart: a handshake takes the server a thousandth of a second and more, and those who are
+    in already are heard between them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
+    with listening() as w, contextlib.ExitStack() as stack:
+        count, hello = 600, client_hello()
+        crowd = [stack.enter_context(socket.create_connection(("127.0.0.1", w.firm.port), 10, (f"127.0.1.{i % 200 + 1}", 0)))
+                 for i in range(count)]
+        inside = stack.enter_context(rawh2.Connection(w.firm.port))
+        inside.hello()
+        begin = time.monotonic()
+        for s in crowd:
+            s.sendall(hello)
+        sent = time.monotonic()
+        inside.send(rawh2.frame(rawh2.HEADERS, rawh2.END_HEADERS | rawh2.END_STREAM, 1, rawh2.head("GET", "/v1/ca")))
+        equal(inside.first_status(), 200, "a request of somebody who is in")
+        heard = time.monotonic() - sent
+        waiting = set(crowd)
+        while waiting and time.monotonic() - begin < 60:
+            for s in readable(waiting):
+                check(s.recv(65536), "nobody at the door is sent away")
+                waiting.discard(s)
+        took = time.monotonic() - begin
+        check(not waiting, f"{len(waiting)} had no answer within {took:.1f} s")
+        check(heard < took / 4, f"heard after {heard * 1000:.0f} ms, the crowd took {took * 1000:.0f} ms")
+
+
+def readable(sockets):
+    poll = select.poll()
+    by_number = {s.fileno(): s for s in sockets}
+    for number in by_number:
+        poll.register(number, select.POLLIN)
+    return [by_number[number] for number, _ in poll.poll(1000)]
+
+
+def test_a_quiet_connection_takes_little():
+    """Of some 48 KiB, a third is room for records of TLS, which it gives back while it has none."""
+    with listening() as w, contextlib.ExitStack() as stack:
+        before, count = w.rss_kib(), 300
+        for _ in range(count):
+            c = stack.enter_context(rawh2.Connection(w.firm.port))
+            c.hello()
+        time.sleep(7)
+        each = (w.rss_kib() - before) / count
+        check(each < 42, f"{each:.1f} KiB a connection at rest")
+        c.send(rawh2.frame(rawh2.HEADERS, rawh2.END_HEADERS | rawh2.END_STREAM, 1, rawh2.head("GET", "/v1/ca")))
+        equal(c.first_status(), 200, "one that rested")
 
 
 if __name__ == "__main__":
