@@ -3,6 +3,7 @@
 
 #include "common/base/base.h"
 #include "common/base/log.h"
+#include "common/changelog/server/media.h"
 #include "server/net/limits.h"
 #include "server/store/machine.h"
 
@@ -33,6 +34,49 @@ static void on_grouped(void *context, size_t jobs, struct err err, int64_t took_
     }
 }
 
+/* A bucket's key is the number of a device. */
+static int64_t photo_tokens(uint32_t device_number, size_t size, uint8_t key[16])
+{
+    memset(key, 0, 16);
+    memcpy(key, &device_number, sizeof device_number);
+    return (int64_t)((size + PHOTO_TOKEN_BYTES - 1) / PHOTO_TOKEN_BYTES);
+}
+
+struct replay {
+    struct service *service;
+    int64_t wall_to_mono_ms;
+};
+
+/* One that is too many (the quota was larger then) leaves the bucket as empty as it is. */
+static void count_again(void *context, uint32_t device_number, int64_t size, int64_t whole_ms)
+{
+    const struct replay *r = context;
+    uint8_t key[16];
+    int64_t tokens = photo_tokens(device_number, (size_t)size, key);
+    if (tokens > 0 && tokens <= r->service->photo_quota.burst) {
+        (void)pthread_mutex_lock(&r->service->rates);
+        (void)rate_take_many(&r->service->photo_quota, key, tokens, whole_ms + r->wall_to_mono_ms,
+                             NULL);
+        (void)pthread_mutex_unlock(&r->service->rates);
+    }
+}
+
+/* The day's share of pictures lives in memory, and a restart must not give it anew. What came in
+ * pieces and isn't whole yet isn't counted: it is less than one picture each. */
+static void on_quota(struct pool_job *job, struct store *reader)
+{
+    struct service *s = container_of(job, struct service, quota);
+    int64_t now_ms = machine_wall_ms();
+    struct replay replay = {.service = s, .wall_to_mono_ms = machine_mono_ms() - now_ms};
+    struct err err = media_came_since(reader, now_ms - DAY_MS, count_again, &replay);
+    if (err.code != ERR_OK) {
+        struct log_line line;
+        log_begin(&line, now_ms, "quota_unknown");
+        log_err(&line, err);
+        log_end(&line, stderr);
+    }
+}
+
 static void on_changed(void *context)
 {
     struct service *s = context;
@@ -49,12 +93,12 @@ static void on_looked(void *context, struct writer *w)
 static bool open_rates(struct service *s, int64_t photo_quota_mib)
 {
     uint8_t key[16];
-    int64_t photo_tokens = photo_quota_mib * 1024 * 1024 / (int64_t)PHOTO_TOKEN_BYTES;
+    int64_t tokens = photo_quota_mib * 1024 * 1024 / (int64_t)PHOTO_TOKEN_BYTES;
     randombytes_buf(key, sizeof key);
     (void)pthread_mutex_init(&s->rates, NULL);
     return rate_init(&s->device_rate, DEVICE_RATE_PER_S * 60, DEVICE_RATE_BURST, key) &&
            rate_init(&s->enrol_failures, ENROL_FAILURES_PER_MIN, ENROL_FAILURES_PER_MIN, key) &&
-           rate_init_ms(&s->photo_quota, DAY_MS / photo_tokens, photo_tokens, key);
+           rate_init_ms(&s->photo_quota, DAY_MS / tokens, tokens, key);
 }
 
 struct err service_open(struct service *s, const struct service_options *options)
@@ -91,6 +135,10 @@ struct err service_open(struct service *s, const struct service_options *options
     }
     if (err.code == ERR_OK) {
         err = pool_open(&s->pool, options->store_path, options->ledger, WORKERS, WORK_QUEUE_MAX);
+    }
+    if (err.code == ERR_OK) {
+        s->quota.run = on_quota;
+        pool_put_ahead(s->pool, &s->quota);
     }
     return err;
 }
@@ -171,10 +219,9 @@ bool service_admit(struct service *s, struct exchange *x, uint32_t device_number
 
 bool service_admit_bytes(struct service *s, struct exchange *x, uint32_t device_number, size_t size)
 {
-    uint8_t key[16] = {0};
+    uint8_t key[16];
     int64_t wait_s;
-    int64_t tokens = (int64_t)((size + PHOTO_TOKEN_BYTES - 1) / PHOTO_TOKEN_BYTES);
-    memcpy(key, &device_number, sizeof device_number);
+    int64_t tokens = photo_tokens(device_number, size, key);
     (void)pthread_mutex_lock(&s->rates);
     bool admitted = rate_take_many(&s->photo_quota, key, tokens, machine_mono_ms(), &wait_s);
     (void)pthread_mutex_unlock(&s->rates);

@@ -25,6 +25,7 @@ struct service {
     struct buf ca; /* PEM, as /v1/ca gives it */
     pthread_mutex_t rates;
     struct rate_table device_rate, enrol_failures, photo_quota;
+    struct pool_job quota; /* what devices brought before this start is counted again */
     struct blob_store blobs;
     struct purging purging;          /* the writer's thread alone */
     void (*broken)(void *context);   /* fsync failed: what is on the disk is no longer known */

@@ -363,6 +363,10 @@ def test_quota():
         check(int(headers["retry-after"]) > 60, f"and when to come again: {headers}")
         lin.run("visit", "log", "L2", "--outcome", "closed")
         equal(lin.sync()["pushed"], 1, "work goes on as before")
+        firm.stop()
+        firm.start()
+        lin.run("sync")
+        equal(lin.json("status")["photos_waiting"], 1, "a restart gives no new share: a piece was missing, no more")
 
 
 def test_metered_lines():

@@ -155,6 +155,22 @@ struct err media_came(struct store *st, const char *sha256, int64_t size, int64_
     return err.code == ERR_OK ? note_proof(st, sha256, now_ms, by->person) : err;
 }
 
+struct err media_came_since(struct store *st, int64_t since_ms, media_each each, void *context)
+{
+    static const char sql[] = "SELECT device, size, whole_at FROM blob WHERE whole_at >= ?1"
+                              " ORDER BY whole_at";
+    struct stmt q;
+    struct err err = db_use(st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, since_ms);
+    while (db_step_row(&q)) {
+        each(context, (uint32_t)col_int(&q, 0), col_int(&q, 1), col_int(&q, 2));
+    }
+    return stmt_err(&q, "media_came_since");
+}
+
 struct err media_has_come(struct store *st, const char *sha256, bool *out)
 {
     struct stmt q;

@@ -28,6 +28,10 @@ bool media_fits(const struct media_claim *claim, struct bytes content);
  */
 MUST_USE struct err media_came(struct store *st, const char *sha256, int64_t size, int64_t now_ms,
                                const struct store_device *by);
+/* Each picture that came whole at `since_ms` or later, first come first. */
+typedef void (*media_each)(void *context, uint32_t device_number, int64_t size, int64_t whole_ms);
+MUST_USE struct err media_came_since(struct store *st, int64_t since_ms, media_each each,
+                                     void *context);
 MUST_USE struct err media_has_come(struct store *st, const char *sha256, bool *out);
 
 /* Whether a living row names it. */
