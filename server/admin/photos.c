@@ -1,5 +1,5 @@
 /* legworkd photos check, sweep, backup: the pictures' files. `verify` includes the check; `serve`
- * sweeps when it starts. */
+ * sweeps by itself (server/net/blob_sweeping.h). */
 #include "server/admin/photos.h"
 
 #include "common/changelog/server/media.h"

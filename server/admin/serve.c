@@ -15,7 +15,6 @@
 #include "server/admin/files.h"
 #include "server/admin/move.h"
 #include "server/admin/options.h"
-#include "server/admin/photos.h"
 #include "server/admin/say.h"
 #include "server/net/limits.h"
 #include "server/net/metrics.h"
@@ -120,17 +119,6 @@ static bool key_is_private(const char *path)
     return true;
 }
 
-/* What nothing names any more, and what a killed upload left behind. */
-static void sweep_photos(struct data *d)
-{
-    int64_t removed = 0, bytes = 0;
-    struct err swept = photos_sweep(d, BLOB_GRACE_MS, &removed, &bytes);
-    if (swept.code != ERR_OK) { /* no reason not to serve: the next start sweeps again */
-        complain("pictures weren't swept: %s", "未清理图片：%s",
-                 err_text(swept.code, say_in_chinese()));
-    }
-}
-
 /* Moves and erasures that a process left unfinished go on before the first device is heard. */
 static bool resume_jobs(void)
 {
@@ -149,7 +137,6 @@ static bool resume_jobs(void)
     if (erasing.code != ERR_OK) {
         (void)refuse_err(erasing, NULL, "erase", db_message(d.db));
     }
-    sweep_photos(&d);
     data_close(&d);
     return err.code == ERR_OK && erasing.code == ERR_OK;
 }

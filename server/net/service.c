@@ -88,6 +88,9 @@ static void on_looked(void *context, struct writer *w)
 {
     struct service *s = context;
     purging_look(&s->purging, w);
+    if (atomic_load(&s->has_pool)) {
+        blob_sweeping_look(&s->sweeping, w);
+    }
 }
 
 static bool open_rates(struct service *s, int64_t photo_quota_mib)
@@ -137,6 +140,9 @@ struct err service_open(struct service *s, const struct service_options *options
         err = pool_open(&s->pool, options->store_path, options->ledger, WORKERS, WORK_QUEUE_MAX);
     }
     if (err.code == ERR_OK) {
+        s->sweeping.blobs = &s->blobs;
+        s->sweeping.pool = s->pool;
+        atomic_store(&s->has_pool, true);
         s->quota.run = on_quota;
         pool_put_ahead(s->pool, &s->quota);
     }

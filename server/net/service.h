@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "common/media/blob_store.h"
+#include "server/net/blob_sweeping.h"
 #include "server/net/exchange.h"
 #include "server/net/live.h"
 #include "server/net/rate.h"
@@ -28,6 +29,8 @@ struct service {
     struct pool_job quota; /* what devices brought before this start is counted again */
     struct blob_store blobs;
     struct purging purging;          /* the writer's thread alone */
+    struct blob_sweeping sweeping;   /* begins there, and goes on in the pool */
+    _Atomic bool has_pool;           /* the writer looks up before there is one */
     void (*broken)(void *context);   /* fsync failed: what is on the disk is no longer known */
     void (*replaced)(void *context); /* a restored server has taken over; may come more than once */
     void *context;

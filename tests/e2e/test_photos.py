@@ -443,6 +443,19 @@ def age(folder, days):
             os.utime(path, (then, then))
 
 
+def test_the_server_sweeps_by_itself():
+    with firm_with_reps(goods=False) as firm:
+        firm.stop()
+        left = firm.data / "blobs" / "part" / f"{'ab' * 32}.1"
+        left.write_bytes(b"left by a device that never came back")
+        os.utime(left, (1, 1))
+        firm.start()
+        end = time.monotonic() + 15
+        while left.exists():
+            check(time.monotonic() < end, "it is still there")
+            time.sleep(0.1)
+
+
 def test_what_nothing_names_goes():
     with firm_with_reps(goods=False) as firm:
         lin = firm.device("lin")
