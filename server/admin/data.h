@@ -16,6 +16,7 @@
 #define CA_KEY_FILE  "ca.key"
 #define TLS_FILE     "tls.pem"
 #define TLS_KEY_FILE "tls.key"
+#define TICKETS_FILE "tls.tickets"
 #define LEDGER_FILE  "ledger"
 
 /* LEGWORK_DATA, which --data sets; NULL and a message where neither is given. */

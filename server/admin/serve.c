@@ -51,6 +51,7 @@ struct server {
     struct ledger_file ledger;
     int lock_fd;
     size_t connections_max;
+    char tickets_path[DATA_PATH_MAX];
     bool has_service, has_net;
     _Atomic int broken;
     _Atomic int replaced;
@@ -157,10 +158,15 @@ static bool open_tls(struct server *s)
 {
     char certificate[DATA_PATH_MAX], key[DATA_PATH_MAX];
     if (!data_path(TLS_FILE, certificate) || !data_path(TLS_KEY_FILE, key) ||
-        !key_is_private(key)) {
+        !data_path(TICKETS_FILE, s->tickets_path) || !key_is_private(key)) {
         return false;
     }
-    struct err err = tls_server_open(&s->tls, certificate, key);
+    struct err err = tls_server_open(&s->tls, certificate, key, s->tickets_path);
+    if (err.code == ERR_IO) {
+        complain("%s: %s; after a restart devices shake hands in full",
+                 "%s：%s；重启后设备需要重新完整握手", s->tickets_path, strerror(err.cause));
+        err = err_ok();
+    }
     if (err.code != ERR_OK) {
         complain("%s, %s: not usable (%s, -0x%x)", "%s、%s：无法使用（%s，-0x%x）", certificate,
                  key, err.where, (unsigned)-err.cause);

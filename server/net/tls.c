@@ -3,13 +3,15 @@
 #include "server/net/tls.h"
 
 #include "common/base/day.h"
+#include "server/net/tickets.h"
+#include "server/store/machine.h"
 
 #include <malloc.h>
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
 #include <mbedtls/error.h>
+#include <mbedtls/platform_util.h>
 #include <mbedtls/ssl.h>
-#include <mbedtls/ssl_ticket.h>
 #include <mbedtls/version.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -24,14 +26,15 @@
 #endif
 
 #define RECORD_HEAD_BYTES 512 /* counters, header, initialisation vector: more than enough */
-#define TICKET_LIFETIME_S (24 * 3600) /* two keys are alive: today's and yesterday's */
+#define TICKET_LIFETIME_S ((uint32_t)(TICKET_KEY_MS / 1000))
+#define SESSION_BYTES_MAX 1024
 
 struct tls_server {
     mbedtls_entropy_context entropy;
     mbedtls_ctr_drbg_context random;
     mbedtls_x509_crt certificate;
     mbedtls_pk_context key;
-    mbedtls_ssl_ticket_context tickets;
+    struct tickets tickets;
     mbedtls_ssl_config config;
 };
 
@@ -91,6 +94,31 @@ static void set_versions_and_groups(mbedtls_ssl_config *config)
 #endif
 }
 
+static int on_ticket_write(void *context, const mbedtls_ssl_session *session, unsigned char *start,
+                           const unsigned char *end, size_t *size, uint32_t *lifetime_s)
+{
+    uint8_t plain[SESSION_BYTES_MAX];
+    size_t plain_size;
+    int rc = mbedtls_ssl_session_save(session, plain, sizeof plain, &plain_size);
+    if (rc == 0) {
+        *size = tickets_seal(context, machine_wall_ms(), bytes_of(plain, plain_size), start,
+                             (size_t)(end - start));
+        *lifetime_s = TICKET_LIFETIME_S;
+        rc = *size == 0 ? MBEDTLS_ERR_SSL_BUFFER_TOO_SMALL : 0;
+    }
+    mbedtls_platform_zeroize(plain, sizeof plain);
+    return rc;
+}
+
+static int on_ticket_parse(void *context, mbedtls_ssl_session *session, unsigned char *ticket,
+                           size_t size)
+{
+    struct bytes plain;
+    return tickets_open(context, machine_wall_ms(), ticket, size, &plain)
+               ? mbedtls_ssl_session_load(session, plain.at, plain.size)
+               : MBEDTLS_ERR_SSL_INVALID_MAC;
+}
+
 static int configure(struct tls_server *s)
 {
     int rc = mbedtls_ssl_config_defaults(&s->config, MBEDTLS_SSL_IS_SERVER,
@@ -108,14 +136,7 @@ static int configure(struct tls_server *s)
     if (rc == 0) {
         rc = mbedtls_ssl_conf_own_cert(&s->config, &s->certificate, &s->key);
     }
-    if (rc == 0) {
-        rc = mbedtls_ssl_ticket_setup(&s->tickets, mbedtls_ctr_drbg_random, &s->random,
-                                      MBEDTLS_CIPHER_AES_256_GCM, TICKET_LIFETIME_S);
-    }
-    if (rc == 0) {
-        mbedtls_ssl_conf_session_tickets_cb(&s->config, mbedtls_ssl_ticket_write,
-                                            mbedtls_ssl_ticket_parse, &s->tickets);
-    }
+    mbedtls_ssl_conf_session_tickets_cb(&s->config, on_ticket_write, on_ticket_parse, &s->tickets);
     return rc;
 }
 
@@ -159,7 +180,7 @@ static enum err_code code_of(int cause)
 }
 
 struct err tls_server_open(struct tls_server **out, const char *certificate_path,
-                           const char *key_path)
+                           const char *key_path, const char *tickets_path)
 {
     *out = NULL;
     struct tls_server *s = calloc(1, sizeof *s);
@@ -176,7 +197,6 @@ struct err tls_server_open(struct tls_server **out, const char *certificate_path
     mbedtls_ctr_drbg_init(&s->random);
     mbedtls_x509_crt_init(&s->certificate);
     mbedtls_pk_init(&s->key);
-    mbedtls_ssl_ticket_init(&s->tickets);
     mbedtls_ssl_config_init(&s->config);
     const char *step;
     int rc = load(s, certificate_path, key_path, &step);
@@ -185,7 +205,7 @@ struct err tls_server_open(struct tls_server **out, const char *certificate_path
         return err_make(code_of(rc), rc, step);
     }
     *out = s;
-    return err_ok();
+    return tickets_init(&s->tickets, tickets_path, machine_wall_ms());
 }
 
 int64_t tls_server_expires_ms(const struct tls_server *s)
@@ -206,7 +226,7 @@ void tls_server_close(struct tls_server *s)
         return;
     }
     mbedtls_ssl_config_free(&s->config);
-    mbedtls_ssl_ticket_free(&s->tickets);
+    tickets_release(&s->tickets);
     mbedtls_pk_free(&s->key);
     mbedtls_x509_crt_free(&s->certificate);
     mbedtls_ctr_drbg_free(&s->random);

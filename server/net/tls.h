@@ -23,9 +23,10 @@ enum tls_result {
 };
 
 /* ERR_NOT_FOUND, ERR_INVALID (not PEM, or key and certificate don't match) or ERR_NOMEM; `cause`
- * is mbedTLS's number. */
+ * is mbedTLS's number. ERR_IO, with `*out` good all the same: the tickets' keys can't be kept there
+ * (tickets.h). The paths outlive it. */
 MUST_USE struct err tls_server_open(struct tls_server **out, const char *certificate_path,
-                                    const char *key_path);
+                                    const char *key_path, const char *tickets_path);
 void tls_server_close(struct tls_server *s);
 int64_t tls_server_expires_ms(const struct tls_server *s); /* end of the certificate, UTC */
 

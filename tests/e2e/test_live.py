@@ -237,6 +237,25 @@ def readable(sockets):
     return [by_number[number] for number, _ in poll.poll(1000)]
 
 
+def test_a_restart_knows_the_sessions_before_it():
+    with listening() as w:
+        context = rawh2.context()
+
+        def connect(session=None):
+            with socket.create_connection(("127.0.0.1", w.firm.port), 10) as raw:
+                with context.wrap_socket(raw, session=session) as s:
+                    return s.session_reused, s.session
+        session = connect()[1]
+        check(connect(session)[0], "a session is resumed")
+        w.firm.stop()
+        w.firm.start()
+        check(connect(session)[0], "also by the server that was started again")
+        w.firm.stop()
+        (w.firm.data / "tls.tickets").write_bytes(b"cut")
+        w.firm.start()
+        check(not connect(session)[0], "without its keys it shakes hands in full")
+
+
 def test_a_quiet_connection_takes_little():
     """Of some 48 KiB, a third is room for records of TLS, which it gives back while it has none."""
     with listening() as w, contextlib.ExitStack() as stack:
