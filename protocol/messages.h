@@ -159,6 +159,9 @@ enum outcome {
     OUTCOME_REFUSED = 3
 };
 
+/* The code of a verdict on what a restored server had not lost. */
+#define VERDICT_KNOWN "known"
+
 /* The row's `_seq` after the transaction, and what of the row the sender hasn't seen. */
 struct verdict_row {
     uint16_t table;
@@ -187,7 +190,7 @@ struct verdict {
     uint32_t epoch;
     uint64_t device_seq;
     uint8_t outcome;                /* enum outcome */
-    char code[CODE_BYTES_MAX];      /* refused, parked: why; else "" */
+    char code[CODE_BYTES_MAX];      /* refused, parked: why; VERDICT_KNOWN; else "" */
     char field[CODE_BYTES_MAX * 2]; /* table or table.column it is about, or "" */
     struct bytes detail; /* parameters for people, e.g. "18.00" or a device_seq; or empty */
     size_t row_count;

@@ -150,6 +150,35 @@ static void test_acknowledged_work_survives_a_restore(void **state)
     assert_int_equal(on_server(w, "SELECT count(*) FROM quarantine", NULL), 0);
 }
 
+/* The device can't know that work whose row has left it survived: it offers it again, but doesn't
+ * say that it came back. */
+static void test_what_was_not_lost_does_not_come_back(void **state)
+{
+    struct world *w = *state;
+    struct world_device *ann = &w->devices[ANN_PHONE];
+    uint8_t moved[16], stays[16];
+    everybody_holds(w, "Moved", moved);
+    everybody_holds(w, "Stays", stays);
+    set_city(ann, moved, "Suzhou");
+    world_move(w, moved, BOB);
+    world_heal(w);
+    assert_server(w, moved, "city", "Suzhou");
+    world_backup(w, "b1");
+    world_restore(w, "b1");
+    struct sync_result result = device_sync(ann);
+    assert_true(result.tally.restored);
+    assert_int_equal(result.tally.again, 0);
+    recover(w);
+
+    world_backup(w, "b2");
+    set_city(ann, stays, "Wuxi");
+    device_sync(ann);
+    world_restore(w, "b2");
+    assert_int_equal(device_sync(ann).tally.again, 1);
+    assert_server(w, stays, "city", "Wuxi");
+    recover(w);
+}
+
 /* An answer is lost, a process dies, a request comes twice: at each request of the way back. */
 static void test_the_way_back_may_be_cut_anywhere(void **state)
 {
@@ -581,6 +610,7 @@ int main(void)
         WORLD_TEST(test_a_backup_over_another_counts_once),
         WORLD_TEST(test_marks_are_told_once),
         WORLD_TEST(test_acknowledged_work_survives_a_restore),
+        WORLD_TEST(test_what_was_not_lost_does_not_come_back),
         cmocka_unit_test(test_the_way_back_may_be_cut_anywhere),
         WORLD_TEST(test_a_chain_of_edits_comes_back_without_conflicts),
         WORLD_TEST(test_a_base_of_the_lost_part_conflicts_and_is_kept),

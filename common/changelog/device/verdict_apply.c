@@ -109,6 +109,7 @@ static struct err put_inbox(struct judging *j, const char *kind)
     static const char sql[] = "INSERT INTO inbox (tx, kind, code, field, detail, losers, at)"
                               " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (tx) DO NOTHING";
     const struct verdict *v = j->verdict;
+    bool known = strcmp(v->code, VERDICT_KNOWN) == 0; /* nothing that people need to be told */
     struct buf losers;
     struct stmt st;
     buf_init(&losers, LOSERS_BYTES_MAX);
@@ -119,7 +120,7 @@ static struct err put_inbox(struct judging *j, const char *kind)
     if (err.code == ERR_OK) {
         bind_int(&st, 1, j->tx);
         bind_text(&st, 2, kind);
-        bind_text(&st, 3, v->code);
+        bind_text(&st, 3, known ? "" : v->code);
         bind_text(&st, 4, v->field);
         bind_text_bytes(&st, 5, v->detail.size > 0 ? v->detail : bytes_text(""));
         if (losers.size > 0) {
@@ -478,7 +479,7 @@ static struct err forget_inbox(struct judging *j)
 static struct err accept_any(struct judging *j, struct verdict_tally *tally)
 {
     if (j->state == SENT_OFFERED) {
-        tally->again++;
+        tally->again += strcmp(j->verdict->code, VERDICT_KNOWN) != 0;
         return number_rows(j);
     }
     return accept(j);

@@ -334,6 +334,10 @@ struct err judge_tell_again(struct judge *j, const struct push *push, const stru
                         .device_seq = push->device_seq,
                         .outcome = (uint8_t)known->outcome};
     const struct version by = {.author = j->device, .epoch = j->epoch};
+    if (stands &&
+        j->st->timeline.counter > 1) { /* its author is told what came back, and what hadn't gone */
+        (void)snprintf(v.code, sizeof v.code, "%s", VERDICT_KNOWN);
+    }
     work_init(&w, j->st, arena, &by);
     struct work_row **rows = arena_array(arena, tx->change_count, sizeof *rows);
     size_t count = 0;
