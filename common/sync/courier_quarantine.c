@@ -1,6 +1,7 @@
 /* See courier_quarantine.h. */
 #include "common/sync/courier_quarantine.h"
 
+#include "common/changelog/server/erase_late.h"
 #include "common/changelog/server/gate.h"
 #include "common/changelog/server/judge.h"
 #include "common/changelog/server/verdicts.h"
@@ -48,6 +49,15 @@ static struct err keep(struct store *st, const struct store_device *device, cons
     return err;
 }
 
+/* What writes to somebody who is erased doesn't wait for anybody's word. */
+static struct err is_forbidden(struct store *st, const struct push *push, struct arena *arena,
+                               bool *out)
+{
+    struct transaction tx;
+    struct err err = judge_decode(push, arena, &tx);
+    return err.code == ERR_OK ? erase_forbids(st, &tx, out) : err;
+}
+
 struct err courier_quarantine(struct store *st, const struct store_device *device,
                               struct bytes request, int64_t now_ms, uint64_t *count)
 {
@@ -58,8 +68,12 @@ struct err courier_quarantine(struct store *st, const struct store_device *devic
     struct err err = server_request_read(request, &arena, &read, &why);
     for (size_t i = 0; i < read.push_count && err.code == ERR_OK; i++) {
         bool judged = false;
+        bool forbidden = false;
         err = is_judged(st, device->number, &read.pushes[i], &judged);
         if (err.code == ERR_OK && !judged) {
+            err = is_forbidden(st, &read.pushes[i], &arena, &forbidden);
+        }
+        if (err.code == ERR_OK && !judged && !forbidden) {
             err = keep(st, device, &read.pushes[i], now_ms, count);
         }
     }

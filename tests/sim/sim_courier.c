@@ -6,6 +6,7 @@
 
 #include <sodium.h>
 
+#include "common/changelog/server/erase.h"
 #include "common/sync/courier_quarantine.h"
 #include "tests/support/world_test.h"
 
@@ -266,6 +267,28 @@ static void revoked_work_goes_into_quarantine(void **state)
     buf_release(&file);
 }
 
+/* What a revoked device's file says of somebody who was erased meanwhile waits for nobody. */
+static void revoked_work_on_the_erased_is_not_kept(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    struct buf file;
+    uint8_t id[16];
+    int64_t job = 0;
+    everybody_holds(w, "Forgotten", id);
+    set_city(phone, id, "SECRET");
+    device_export(phone, &file);
+    world_must(w, w->writer_db, db_begin(w->writer_db, DB_LOCK_WRITE));
+    struct err err = store_revoke(&w->writer, phone->replica.device, w->server.wall_ms);
+    if (err.code == ERR_OK) {
+        err = erase_begin(&w->writer, catalogue_table(TABLE_customer), id, w->server.wall_ms, &job);
+    }
+    world_must(w, w->writer_db, db_end(w->writer_db, err));
+    assert_int_equal(world_take(w, &file).quarantined, 0);
+    assert_int_equal(db_count(w, w->reader_db, "SELECT count(*) FROM quarantine", NULL), 0);
+    buf_release(&file);
+}
+
 /* ---- what isn't taken ---- */
 
 static enum courier_fault import_fault(struct world *w, const struct buf *file)
@@ -334,6 +357,7 @@ int main(void)
         WORLD_TEST(verdicts_of_a_file_reach_the_device),
         WORLD_TEST(file_of_a_former_device),
         WORLD_TEST(revoked_work_goes_into_quarantine),
+        WORLD_TEST(revoked_work_on_the_erased_is_not_kept),
         WORLD_TEST(bad_files_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

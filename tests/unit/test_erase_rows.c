@@ -6,8 +6,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "common/changelog/server/body_verify.h"
 #include "common/changelog/server/chain_verify.h"
 #include "common/changelog/server/erase.h"
+#include "common/changelog/server/quarantine.h"
 #include "common/changelog/server/timeline.h"
 #include "tests/support/pretend.h"
 
@@ -123,12 +125,100 @@ static void what_comes_back_is_refused(void **state)
     pretend_free(&ann);
 }
 
+/* A transaction waits for a lost predecessor when its subject is erased: its content goes at once,
+ * whether its device ever comes again or not; when it does, it is told. */
+static void what_waits_is_destroyed(void **state)
+{
+    struct firm *f = *state;
+    struct pretend ann;
+    const struct cell note = {.column = COLUMN_customer_note, .value = text_value("SECRET")};
+    pretend_enrol(&ann, f, f->ann, 1);
+    pretend_sync(&ann);
+    uint64_t missing = ann.next_seq++;
+    struct transaction *tx =
+        pretend_change(&ann, CHANGE_UPDATE, TABLE_customer, f->customer, 1, &note, 1);
+    tx->rests_on = &missing;
+    tx->rest_count = 1;
+    pretend_sync(&ann);
+    assert_int_equal(pretend_verdict(&ann)->outcome, OUTCOME_PARKED);
+    assert_int_equal(count(f, "SELECT count(*) FROM parked WHERE instr(body, 'SECRET')"), 1);
+    erase_customer(f);
+    assert_int_equal(count(f, "SELECT count(*) FROM parked WHERE instr(body, 'SECRET')"), 0);
+    assert_int_equal(body_verify(&f->store, on_finding, NULL).code, ERR_OK);
+    pretend_clear(&ann);
+    refused_late(f, &ann);
+    assert_int_equal(count(f, "SELECT count(*) FROM parked"), 0);
+    pretend_free(&ann);
+}
+
+static void witness(struct firm *f, uint16_t table, uint8_t (*ids)[16], struct value *values,
+                    const uint8_t *columns, size_t column_count)
+{
+    struct row row = {.seq = 7, .values = values};
+    struct rows rows = {.scope = {.kind = SCOPE_BOOK},
+                        .table = table,
+                        .whole = true,
+                        .column_count = column_count,
+                        .count = 1,
+                        .rows = &row};
+    memcpy(row.id, ids[0], 16);
+    memcpy(rows.columns, columns, column_count);
+    assert_int_equal(db_begin(f->db, DB_LOCK_WRITE).code, ERR_OK);
+    struct err err = quarantine_witness(&f->store, &rows, ids[1], f->ann, f->host.wall_ms);
+    assert_int_equal(db_end(f->db, err).code, ERR_OK);
+}
+
+/* A restore lost the rows; their devices hand them in as they had them. */
+static void witnesses_of_the_erased_are_not_kept(void **state)
+{
+    struct firm *f = *state;
+    uint8_t ids[2][16] = {{1}, {2}};
+    uint8_t subject[2][16] = {{0}, {2}};
+    static const char held[] = "SELECT count(*) FROM quarantine WHERE instr(body, 'SECRET')";
+    static const uint8_t contact[] = {COLUMN_contact_customer_id, COLUMN_contact_name};
+    static const uint8_t customer[] = {COLUMN_customer_name};
+    struct value theirs[] = {id_value(f->customer), text_value("SECRET")};
+    struct value itself[] = {text_value("SECRET")};
+    memcpy(subject[0], f->customer, 16);
+    witness(f, TABLE_contact, ids, theirs, contact, 2);
+    witness(f, TABLE_customer, subject, itself, customer, 1);
+    assert_int_equal(count(f, held), 2);
+    erase_customer(f);
+    assert_int_equal(count(f, held), 0); /* those that waited */
+    ids[0][0] = 3;
+    witness(f, TABLE_contact, ids, theirs, contact, 2);
+    witness(f, TABLE_customer, subject, itself, customer, 1);
+    assert_int_equal(count(f, held), 0); /* and those that come late */
+}
+
+/* Whom somebody visited is the firm's; where they stood then was theirs. */
+static void a_late_visit_tells_no_place(void **state)
+{
+    struct firm *f = *state;
+    uint8_t ids[2][16] = {{4}, {2}};
+    int64_t no = 0;
+    static const uint8_t columns[] = {COLUMN_visit_customer_id, COLUMN_visit_person_id,
+                                      COLUMN_visit_lat};
+    struct value values[] = {id_value(f->customer), id_value(f->ann), value_real(31.25)};
+    assert_int_equal(db_begin(f->db, DB_LOCK_WRITE).code, ERR_OK);
+    struct err err =
+        erase_begin(&f->store, catalogue_table(TABLE_person), f->ann, f->host.wall_ms, &no);
+    assert_int_equal(db_end(f->db, err).code, ERR_OK);
+    finish(f);
+    witness(f, TABLE_visit, ids, values, columns, 3);
+    assert_int_equal(count(f, "SELECT count(*) FROM quarantine"), 1);
+    assert_int_equal(values[2].kind, VALUE_NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_chain_stays_valid, set_up, tear_down),
         cmocka_unit_test_setup_teardown(late_work_is_destroyed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_comes_back_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_waits_is_destroyed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(witnesses_of_the_erased_are_not_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_late_visit_tells_no_place, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

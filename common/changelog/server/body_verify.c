@@ -13,7 +13,7 @@ static const struct {
      "SELECT 'device ' || p.device || ' epoch ' || p.epoch || ' number ' || p.device_seq, p.body,"
      " (SELECT v.identity FROM verdict v WHERE v.device = p.device AND v.epoch = p.epoch"
      "  AND v.device_seq = p.device_seq ORDER BY v.number LIMIT 1)"
-     " FROM parked p ORDER BY p.device, p.epoch, p.device_seq"},
+     " FROM parked p WHERE length(p.body) > 0 ORDER BY p.device, p.epoch, p.device_seq"},
     {"quarantined body isn't what came",
      "SELECT kind || ' ' || no, body, hash FROM quarantine WHERE length(body) > 0 ORDER BY no"},
 };

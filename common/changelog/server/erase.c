@@ -286,9 +286,9 @@ static struct err shred_copies(const struct item *item)
          " state END, decided_by = coalesce(decided_by, 'erase')"
          " WHERE instr(body, ?1) > 0 OR (row = ?1 AND length(body) > 0)"),
         /* the next time its device speaks it is refused and goes; a revoked one never does */
-        "UPDATE parked SET parked_at = 0 WHERE instr(body, ?1) > 0",
         ("DELETE FROM parked WHERE instr(body, ?1) > 0 AND device IN"
          " (SELECT number FROM device_key WHERE revoked_at IS NOT NULL)"),
+        "UPDATE parked SET parked_at = 0, body = x'' WHERE instr(body, ?1) > 0",
         "DELETE FROM password WHERE person = ?1",
     };
     struct err err = err_ok();
@@ -373,7 +373,7 @@ struct err erase_settle(struct store *st)
     return err.code == ERR_OK && busy != 0 ? err_make(ERR_BUSY, 0, "erase_settle") : err;
 }
 
-/* ---- late work ---- */
+/* ---- who is erased ---- */
 
 static struct err is_named(struct store *st, const char *sql, uint16_t table, const uint8_t id[16],
                            bool *out)
@@ -402,39 +402,4 @@ struct err erase_has_emptied(struct store *st, uint16_t table, const uint8_t id[
                     "SELECT 1 FROM erased WHERE tbl = ?1 AND row = ?2"
                     " UNION SELECT 1 FROM erase_item WHERE tbl = ?1 AND row = ?2",
                     table, id, out);
-}
-
-static struct err hangs_on_erased(struct store *st, const struct change *change, uint8_t column,
-                                  bool *out)
-{
-    struct err err = err_ok();
-    for (size_t i = 0; i < change->cell_count && err.code == ERR_OK && !*out; i++) {
-        const struct value *v = &change->cells[i].value;
-        if (change->cells[i].column == column && v->kind == VALUE_BLOB && v->b.size == 16) {
-            err = erase_is_begun(st, TABLE_customer, v->b.at, out);
-        }
-    }
-    return err;
-}
-
-struct err erase_forbids(struct store *st, const struct transaction *tx, bool *out)
-{
-    struct err err = err_ok();
-    *out = false;
-    for (size_t i = 0; i < tx->change_count && err.code == ERR_OK && !*out; i++) {
-        const struct change *change = &tx->changes[i];
-        const struct table *t = catalogue_table(change->table);
-        if (t == NULL || change->op == CHANGE_DELETE) {
-            continue; /* says nothing of anybody */
-        }
-        if (erase_is_of(t)) {
-            err = erase_is_begun(st, t->number, change->id, out);
-        }
-        if (err.code == ERR_OK && !*out && t->number == TABLE_contact) {
-            err = hangs_on_erased(st, change, COLUMN_contact_customer_id, out);
-        } else if (err.code == ERR_OK && !*out && t->number == TABLE_media) {
-            err = hangs_on_erased(st, change, COLUMN_media_customer_id, out);
-        }
-    }
-    return err;
 }

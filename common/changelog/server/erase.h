@@ -44,8 +44,4 @@ MUST_USE struct err erase_is_begun(struct store *st, uint16_t table, const uint8
 /* Whether a job has the row among its own: nothing of it comes back. */
 MUST_USE struct err erase_has_emptied(struct store *st, uint16_t table, const uint8_t id[16],
                                       bool *out);
-/* Whether a transaction writes to somebody who is erased, or hangs a contact or a picture on them.
- */
-MUST_USE struct err erase_forbids(struct store *st, const struct transaction *tx, bool *out);
-
 #endif

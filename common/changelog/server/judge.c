@@ -2,7 +2,7 @@
 #include "common/changelog/server/judge.h"
 
 #include "common/changelog/effective.h"
-#include "common/changelog/server/erase.h"
+#include "common/changelog/server/erase_late.h"
 #include "common/changelog/server/proposal.h"
 #include "common/changelog/server/reoffer.h"
 #include "common/changelog/server/rules.h"

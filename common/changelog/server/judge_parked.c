@@ -45,6 +45,28 @@ struct parked {
     int64_t parked_at;
 };
 
+/* Of what was erased while it waited: its verdict says who it was. */
+static struct err identity_of_verdict(struct judge *j, struct push *push)
+{
+    static const char sql[] =
+        "SELECT identity FROM verdict WHERE device = ?1 AND epoch = ?2 AND device_seq = ?3";
+    struct stmt q;
+    struct err err = db_use(j->st->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, j->device);
+    bind_int(&q, 2, j->epoch);
+    bind_int(&q, 3, (int64_t)push->device_seq);
+    bool found = db_step_row(&q) && col_bytes(&q, 0).size == sizeof push->identity;
+    if (found) {
+        memcpy(push->identity, col_bytes(&q, 0).at, sizeof push->identity);
+    }
+    err = stmt_err(&q, "identity_of_verdict");
+    stmt_reset(&q);
+    return err.code == ERR_OK && !found ? err_make(ERR_CORRUPT, 0, "identity_of_verdict") : err;
+}
+
 static struct err next_parked(struct judge *j, uint64_t after, struct arena *arena,
                               struct parked *out)
 {
@@ -74,13 +96,16 @@ static struct err next_parked(struct judge *j, uint64_t after, struct arena *are
     if (rests.at == NULL || out->push.row_form.at == NULL) {
         return err_make(ERR_LIMIT, 0, "next_parked");
     }
+    if (out->push.row_form.size == 0) {
+        return identity_of_verdict(j, &out->push);
+    }
     transaction_identity(out->push.row_form, out->push.identity);
     return err_ok();
 }
 
 static struct err refuse_waiting(struct judge *j, const struct push *push,
-                                 const struct transaction *tx, const char *detail, uint64_t old,
-                                 struct arena *arena)
+                                 const struct transaction *tx, bool erased, const char *detail,
+                                 uint64_t old, struct arena *arena)
 {
     struct trial t = {.judge = j, .tx = tx};
     const struct version by = {.effective_ms = push->effective_ms,
@@ -91,7 +116,12 @@ static struct err refuse_waiting(struct judge *j, const struct push *push,
     t.work.received_ms = j->received_ms;
     t.work.has_person = true;
     memcpy(t.work.person, j->permit->person, sizeof t.work.person);
-    complaint_fill(&t.why, "parent_missing", NULL, NULL, detail);
+    t.erased = erased;
+    if (erased) {
+        complaint_fill(&t.why, "erased", NULL, NULL, NULL);
+    } else {
+        complaint_fill(&t.why, "parent_missing", NULL, NULL, detail);
+    }
     struct err err = judge_conclude(j, &t, push, OUTCOME_REFUSED, old);
     work_release(&t.work);
     return err;
@@ -105,11 +135,12 @@ static struct err judge_waiting(struct judge *j, const struct parked *p, struct 
     struct complaint why = {0};
     struct verdict_entry known = {.number = 0};
     struct verdict_entry settled;
-    struct transaction tx;
+    struct transaction tx = {.change_count = 0};
+    bool erased = p->push.row_form.size == 0;
     struct err err = judge_rests(j, &p->push, &outcome, &why);
     struct err kin = verdict_by_kin(j, p->push.identity, &settled);
     bool too_long = j->received_ms - p->parked_at > PARKED_MS_MAX;
-    bool waits = outcome == OUTCOME_PARKED && !too_long && kin.code == ERR_NOT_FOUND;
+    bool waits = outcome == OUTCOME_PARKED && !too_long && !erased && kin.code == ERR_NOT_FOUND;
     if (err.code != ERR_OK || waits) {
         return err;
     }
@@ -117,7 +148,7 @@ static struct err judge_waiting(struct judge *j, const struct parked *p, struct 
     if (err.code == ERR_OK) {
         err = verdict_by_identity(j, p->push.identity, &known);
     }
-    if (err.code == ERR_OK) {
+    if (err.code == ERR_OK && !erased) {
         err = judge_decode(&p->push, arena, &tx);
     }
     if (err.code == ERR_OK) {
@@ -129,8 +160,11 @@ static struct err judge_waiting(struct judge *j, const struct parked *p, struct 
     if (kin.code == ERR_OK) {
         return judge_tell_again(j, &p->push, &tx, &settled, known.number, arena);
     }
+    if (erased) {
+        return refuse_waiting(j, &p->push, &tx, true, NULL, known.number, arena);
+    }
     return outcome == OUTCOME_PARKED
-               ? refuse_waiting(j, &p->push, &tx, why.detail, known.number, arena)
+               ? refuse_waiting(j, &p->push, &tx, false, why.detail, known.number, arena)
                : judge_run(j, &p->push, &tx, arena, known.number, &outcome);
 }
 

@@ -1,6 +1,7 @@
 /* See quarantine.h. */
 #include "common/changelog/server/quarantine.h"
 
+#include "common/changelog/server/erase_late.h"
 #include "common/changelog/server/work.h"
 #include "protocol/codec.h"
 
@@ -135,10 +136,14 @@ struct err quarantine_witness(struct store *st, const struct rows *rows, const u
     for (size_t i = 0; i < rows->count && !full && err.code == ERR_OK; i++) {
         struct rows one = *rows;
         enum witness_state now = WITNESS_ABSENT;
+        bool gone = false;
         one.count = 1;
         one.rows = &rows->rows[i];
-        err = quarantine_state(st, &one, &now);
-        if (err.code == ERR_OK && now != WITNESS_SAME) {
+        err = erase_strip(st, &one, &gone);
+        if (err.code == ERR_OK && !gone) {
+            err = quarantine_state(st, &one, &now);
+        }
+        if (err.code == ERR_OK && !gone && now != WITNESS_SAME) {
             err = keep_one(st, &one, &q);
         }
     }
