@@ -412,6 +412,72 @@ static void a_job_of_moves_goes_on(void **state)
     world_check(w);
 }
 
+static int64_t past_days(struct world *w, enum world_person who)
+{
+    return db_count(w, w->reader_db,
+                    "SELECT coalesce(sum(visited), 0) FROM past_day WHERE person_id = ?1",
+                    w->people[who]);
+}
+
+static void holder_of(struct world *w, enum world_person who, uint8_t id[16])
+{
+    struct stmt st;
+    world_must(w, w->reader_db,
+               db_use(w->reader_db, "SELECT id FROM book_holder WHERE book_id = ?1", &st));
+    bind_id(&st, 1, w->books[who]);
+    assert_true(db_step_row(&st) && col_id(&st, 0, id));
+    stmt_reset(&st);
+}
+
+/* Whatever takes a book from somebody, what they did there stays in their past days: here the row
+ * of its holder is edited as any other. */
+static void a_holder_is_edited(void **state)
+{
+    struct world *w = *state;
+    uint8_t id[16], visit[16], holder[16];
+    struct complaint why = {0};
+    everybody_holds(w, "Days", id);
+    device_visit(&w->devices[ANN_PHONE], id, visit);
+    world_heal(w);
+    holder_of(w, ANN, holder);
+    const struct cell to = cell_id(COLUMN_book_holder_person_id, w->people[BOB]);
+    assert_int_equal(world_put(w, TABLE_book_holder, holder, &to, 1, -1, &why), ERR_OK);
+    assert_int_equal(past_days(w, ANN), 1);
+    world_heal(w);
+    world_check(w);
+}
+
+/* By a manager, from the field. */
+static void a_holder_is_edited_on_a_device(void **state)
+{
+    struct world *w = *state;
+    uint8_t id[16], visit[16], holder[16];
+    everybody_holds(w, "Days", id);
+    device_visit(&w->devices[ANN_PHONE], id, visit);
+    world_heal(w);
+    holder_of(w, ANN, holder);
+    const struct cell to = cell_id(COLUMN_book_holder_person_id, w->people[BOB]);
+    assert_true(device_update(&w->devices[BOSS_LAPTOP], TABLE_book_holder, holder, &to, 1));
+    device_sync(&w->devices[BOSS_LAPTOP]);
+    assert_int_equal(past_days(w, ANN), 1);
+    world_heal(w);
+    world_check(w);
+}
+
+/* A manager went along; then the rep reports to somebody else. */
+static void a_report_goes_to_somebody_else(void **state)
+{
+    struct world *w = *state;
+    uint8_t id[16], visit[16];
+    everybody_holds(w, "Days", id);
+    device_visit(&w->devices[BOSS_LAPTOP], id, visit);
+    world_heal(w);
+    set_person(w, ANN, cell_text(COLUMN_person_manager_id, NULL));
+    assert_int_equal(past_days(w, BOSS), 1);
+    world_heal(w);
+    world_check(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -425,6 +491,9 @@ int main(void)
         WORLD_TEST(a_conflict_in_a_moved_row_is_not_told),
         WORLD_TEST(a_repeated_verdict_tells_what_is_held_now),
         WORLD_TEST(a_job_of_moves_goes_on),
+        WORLD_TEST(a_holder_is_edited),
+        WORLD_TEST(a_holder_is_edited_on_a_device),
+        WORLD_TEST(a_report_goes_to_somebody_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

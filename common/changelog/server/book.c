@@ -77,32 +77,6 @@ static struct err read_held(struct store *st, const uint8_t from[16], const uint
     return err;
 }
 
-/* What was done at the book's customers stays in the past days of who did it. */
-static struct err keep_days(struct server_write *w, const uint8_t book[16])
-{
-    static const char sql[] = "SELECT coalesce(min(id), x'') FROM customer"
-                              " WHERE book_id = ?1 AND id > ?2 AND _deleted_at IS NULL";
-    uint8_t at[16] = {0};
-    bool more = true;
-    struct err err = err_ok();
-    while (more && err.code == ERR_OK) {
-        struct stmt q;
-        err = db_use(server_write_store(w)->db, sql, &q);
-        if (err.code != ERR_OK) {
-            break;
-        }
-        bind_id(&q, 1, book);
-        bind_id(&q, 2, at);
-        more = db_step_row(&q) && col_id(&q, 0, at);
-        err = stmt_err(&q, "keep_days");
-        stmt_reset(&q);
-        if (more && err.code == ERR_OK) {
-            err = past_days_keep(w, at);
-        }
-    }
-    return err;
-}
-
 static struct err give_one(struct server_write *w, const struct held *h, const uint8_t to[16],
                            struct complaint *why)
 {
@@ -130,7 +104,9 @@ struct err book_give(struct server_write *w, const uint8_t from[16], const uint8
     }
     for (size_t i = 0; i < count && err.code == ERR_OK; i++) {
         err = give_one(w, &held[i], to, why);
-        err = err.code == ERR_OK ? keep_days(w, held[i].book) : err;
+        if (err.code == ERR_OK) { /* also of somebody who isn't active any more */
+            err = past_days_of_book(w, held[i].book, from);
+        }
         out->books++;
         out->customers += held[i].customers;
     }

@@ -3,6 +3,7 @@
 
 #include "common/changelog/effective.h"
 #include "common/changelog/server/erase_late.h"
+#include "common/changelog/server/past_day.h"
 #include "common/changelog/server/proposal.h"
 #include "common/changelog/server/reoffer.h"
 #include "common/changelog/server/rules.h"
@@ -224,6 +225,26 @@ struct err judge_conclude(struct judge *j, struct trial *t, const struct push *p
     return err.code == ERR_OK && !waits_on ? log_trial(t, push, outcome) : err;
 }
 
+/* Somebody lost a book by this. */
+static struct err keep_days(struct judge *j, const struct work_lost *lost)
+{
+    struct complaint why;
+    struct server_write *w = NULL;
+    struct err err =
+        lost == NULL ? err_ok() : server_write_begin(j->st, NULL, "past_day", j->received_ms, &w);
+    if (w == NULL) {
+        return err;
+    }
+    for (; lost != NULL && err.code == ERR_OK; lost = lost->next) {
+        err = past_days_of_book(w, lost->book, lost->person);
+    }
+    if (err.code == ERR_OK) {
+        return server_write_end(w, &why);
+    }
+    server_write_cancel(w);
+    return err;
+}
+
 struct err judge_run(struct judge *j, const struct push *push, const struct transaction *tx,
                      struct arena *arena, uint64_t old, enum outcome *outcome)
 {
@@ -263,6 +284,9 @@ struct err judge_run(struct judge *j, const struct push *push, const struct tran
     }
     if (err.code == ERR_OK) {
         err = judge_conclude(j, &t, push, *outcome, old);
+    }
+    if (err.code == ERR_OK && *outcome <= OUTCOME_MERGED) {
+        err = keep_days(j, t.work.lost);
     }
     if (err.code == ERR_OK && proven && *outcome != OUTCOME_REFUSED) {
         err = reoffer_note(j->st, push, t.rows, t.row_count);

@@ -182,3 +182,42 @@ struct err past_days_keep(struct server_write *w, const uint8_t customer[16])
     free(k.days);
     return err;
 }
+
+static struct err next_customer(struct server_write *w, const uint8_t book[16],
+                                const uint8_t person[16], uint8_t at[16], bool *more)
+{
+#define DID(table)                                                                                 \
+    " EXISTS (SELECT 1 FROM " table " f WHERE f.customer_id = c.id AND f.person_id = ?3)"
+    static const char sql[] =
+        "SELECT c.id FROM customer c WHERE c.book_id = ?1 AND c.id > ?2"
+        " AND c._deleted_at IS NULL AND (" DID("visit") " OR" DID("visit_plan") " OR" DID(
+            "sales_order") " OR" DID("payment") ") ORDER BY c.id LIMIT 1";
+#undef DID
+    struct stmt q;
+    struct err err = db_use(server_write_store(w)->db, sql, &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_id(&q, 1, book);
+    bind_id(&q, 2, at);
+    bind_id(&q, 3, person);
+    *more = db_step_row(&q) && col_id(&q, 0, at);
+    err = stmt_err(&q, "past_days_of_book");
+    stmt_reset(&q);
+    return err;
+}
+
+struct err past_days_of_book(struct server_write *w, const uint8_t book[16],
+                             const uint8_t person[16])
+{
+    uint8_t at[16] = {0};
+    bool more = true;
+    struct err err = err_ok();
+    while (more && err.code == ERR_OK) {
+        err = next_customer(w, book, person, at, &more);
+        if (more && err.code == ERR_OK) {
+            err = past_days_keep(w, at);
+        }
+    }
+    return err;
+}

@@ -10,5 +10,8 @@
 /* Days of everybody who did something at the customer and doesn't hold its book now. Writes them
  * again where they were written before. */
 MUST_USE struct err past_days_keep(struct server_write *w, const uint8_t customer[16]);
+/* The same of all customers of a book at which `person` did something. */
+MUST_USE struct err past_days_of_book(struct server_write *w, const uint8_t book[16],
+                                      const uint8_t person[16]);
 
 #endif

@@ -97,6 +97,19 @@ static struct err put_lost(struct work *w, const uint8_t person[16], int64_t sco
     return err;
 }
 
+static struct err note_book(struct work *w, const uint8_t person[16], const uint8_t book[16])
+{
+    struct work_lost *lost = arena_alloc(w->arena, sizeof *lost);
+    if (lost == NULL) {
+        return err_make(ERR_LIMIT, 0, "note_book");
+    }
+    memcpy(lost->person, person, sizeof lost->person);
+    memcpy(lost->book, book, sizeof lost->book);
+    lost->next = w->lost;
+    w->lost = lost;
+    return err_ok();
+}
+
 static struct err compare(struct work *w, const struct permit *before)
 {
     struct permit after;
@@ -108,6 +121,8 @@ static struct err compare(struct work *w, const struct permit *before)
         const struct permit_scope *scope = &before->scopes[i];
         if (scope->no != 0 && permit_find(&after, &scope->id) == NULL) {
             err = put_lost(w, before->person, scope->no, 0);
+            bool works_on = after.role != 0 && scope->id.kind == SCOPE_BOOK;
+            err = err.code == ERR_OK && works_on ? note_book(w, before->person, scope->id.id) : err;
         }
     }
     return err;

@@ -25,7 +25,9 @@ struct server_write {
     size_t order_count;
     size_t order_room;
     uint8_t (*orders)[16]; /* touched, for the rules at the end */
-    size_t sums;           /* of earlier writes in this database transaction */
+    size_t lost_count;
+    struct work_lost *lost; /* books that changed hands, for their days at the end */
+    size_t sums;            /* of earlier writes in this database transaction */
 };
 
 struct err server_write_begin(struct store *st, const uint8_t person[16], const char *intent,
@@ -57,6 +59,7 @@ void server_write_cancel(struct server_write *w)
         sums_undo(&w->st->cache->sums, w->sums); /* nothing is left of them after its end */
         arena_release(&w->arena);
         free(w->orders);
+        free(w->lost);
         free(w);
     }
 }
@@ -168,6 +171,21 @@ static struct err note_orders(struct server_write *w, const struct work *work)
     return err;
 }
 
+static struct err note_lost(struct server_write *w, const struct work *work)
+{
+    struct err err = err_ok();
+    for (const struct work_lost *lost = work->lost; lost != NULL && err.code == ERR_OK;
+         lost = lost->next) {
+        void *all = realloc(w->lost, (w->lost_count + 1) * sizeof *w->lost);
+        if (all == NULL) {
+            return err_make(ERR_NOMEM, 0, "note_lost");
+        }
+        w->lost = all;
+        w->lost[w->lost_count++] = *lost;
+    }
+    return err;
+}
+
 /* Sets what differs; gives the columns that did. */
 static struct err set_cells(struct work_row *row, const struct cell *cells, size_t count,
                             uint64_t *changed, struct complaint *why)
@@ -248,6 +266,9 @@ static struct err put_row(struct server_write *w, struct work *work, const struc
     if (err.code == ERR_OK) {
         err = note_orders(w, work);
     }
+    if (err.code == ERR_OK) {
+        err = note_lost(w, work);
+    }
     return err.code == ERR_OK ? log_touched(w, work) : err;
 }
 
@@ -287,6 +308,9 @@ static struct err delete_row(struct server_write *w, struct work *work, const st
     err = work_put(work, row);
     if (err.code == ERR_OK) {
         err = note_orders(w, work);
+    }
+    if (err.code == ERR_OK) {
+        err = note_lost(w, work);
     }
     return err.code == ERR_OK ? log_touched(w, work) : err;
 }
@@ -341,6 +365,9 @@ static struct err undelete_row(struct server_write *w, struct work *work, const 
     }
     if (err.code == ERR_OK) {
         err = note_orders(w, work);
+    }
+    if (err.code == ERR_OK) {
+        err = note_lost(w, work);
     }
     return err.code == ERR_OK ? log_touched(w, work) : err;
 }
@@ -400,9 +427,22 @@ static struct err check_orders(struct server_write *w, struct complaint *why)
     return err;
 }
 
+/* Whoever lost a book, by whatever command, keeps the days that they spent there. */
+static struct err keep_days(struct server_write *w)
+{
+    struct err err = err_ok();
+    for (size_t i = 0; i < w->lost_count && err.code == ERR_OK; i++) {
+        err = past_days_of_book(w, w->lost[i].book, w->lost[i].person);
+    }
+    return err;
+}
+
 struct err server_write_end(struct server_write *w, struct complaint *why)
 {
-    struct err err = check_orders(w, why);
+    struct err err = keep_days(w);
+    if (err.code == ERR_OK) {
+        err = check_orders(w, why);
+    }
     if (err.code == ERR_OK && w->entry != 0) {
         err = work_log_close(w->st, w->entry);
     }

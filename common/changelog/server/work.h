@@ -57,6 +57,12 @@ struct glances {
     } at[GLANCES];
 };
 
+struct work_lost { /* a book that somebody holds no more */
+    uint8_t person[16];
+    uint8_t book[16];
+    struct work_lost *next;
+};
+
 struct work {
     struct store *st;
     struct arena *arena;
@@ -69,6 +75,7 @@ struct work {
     struct work_row *touched;
     struct work_row **touched_end;
     struct buf scratch;
+    struct work_lost *lost; /* by what was written (rights.h): their days there are to be kept */
 };
 
 void work_init(struct work *w, struct store *st, struct arena *arena, const struct version *by);
