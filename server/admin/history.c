@@ -3,6 +3,7 @@
 
 #include "common/base/day.h"
 #include "common/catalogue/text.h"
+#include "common/changelog/clockwatch.h"
 #include "common/changelog/server/chain_heads.h"
 #include "common/changelog/server/history.h"
 #include "server/admin/command.h"
@@ -194,6 +195,21 @@ static void put_cells(const struct page *p, const struct history_item *item)
     }
 }
 
+static bool is_suspicious(const struct history_item *item)
+{
+    return item->has_clock && clock_is_suspicious(item->clock_ms);
+}
+
+/* It changes nothing of what stands; but times of day that its user took from it are off as much.
+ */
+static void put_clock(const struct page *p, const struct history_item *item)
+{
+    if (is_suspicious(item)) {
+        buf_printf(p->out, "  %s: %+" PRId64 " %s", say_choose("clock suspicious", "时钟可疑"),
+                   item->clock_ms / MINUTE_MS, say_choose("min", "分钟"));
+    }
+}
+
 static struct err put_item(const struct page *p, const struct history_item *item,
                            const uint8_t id[16])
 {
@@ -211,6 +227,7 @@ static struct err put_item(const struct page *p, const struct history_item *item
     put_plain(item->intent, p->out);
     buf_printf(p->out, "  %s ", say_choose("effective", "生效"));
     put_time(p, item->effective_ms, p->out);
+    put_clock(p, item);
     buf_put_u8(p->out, '\n');
     if (item->act == HISTORY_MOVED) {
         char from[SCOPE_TEXT_SIZE];
@@ -304,7 +321,13 @@ static void json_head(const struct page *p, const struct history_item *item)
     json_put_text(item->code, p->out);
     buf_put_text(p->out, ",\"intent\":");
     json_put_text(item->intent, p->out);
-    buf_printf(p->out, ",\"erased\":%s", item->erased ? "true" : "false");
+    buf_printf(p->out, ",\"erased\":%s,\"clock_ms\":", item->erased ? "true" : "false");
+    if (item->has_clock) {
+        buf_printf(p->out, "%" PRId64, item->clock_ms);
+    } else {
+        buf_put_text(p->out, "null");
+    }
+    buf_printf(p->out, ",\"clock_suspicious\":%s", is_suspicious(item) ? "true" : "false");
 }
 
 static struct err json_item(const struct page *p, const struct history_item *item,

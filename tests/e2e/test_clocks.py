@@ -40,6 +40,15 @@ def test_suspicious_clocks_are_named():
         equal(clocks["D1"], None, "the right clock in the server's list")
         check(clocks["D2"].startswith("suspicious: +5"), f"ten years ahead: {clocks}")
         check(clocks["D3"].startswith("suspicious: -5"), f"ten years behind: {clocks}")
+        marks = {c["device"]: c["clock_suspicious"] for c in
+                 firm.admin("history", "customer", "L1", "--json").json()["changes"]}
+        equal(marks, {0: False, 1: False, 2: True}, "whose clock the history of the customer marks")
+        off = firm.admin("history", "customer", "L2", "--json").json()["changes"][-1]["clock_ms"]
+        check(abs(off + 10 * 365.25 * 86400000) < 3 * 86400000, f"by how much it was off then: {off}")
+        said = firm.admin("history", "customer", "L1").out
+        check(said.count("clock suspicious: +5") == 1, said)
+        check("时钟可疑: +5" in firm.admin("history", "customer", "L1", env=environment(LEGWORK_LANG="zh")).out,
+              "in Chinese")
         at = firm.query("SELECT note FROM customer WHERE no = 'L1'")[0]["note"]
         equal(at, "from ahead", "the later of two notes, whatever its clock said")
         ahead.prefix = ()

@@ -37,6 +37,29 @@ static bool copy_value(struct reading *r, struct value *v)
 
 /* ---- entries ---- */
 
+static bool take(struct bytes *in, struct value *out)
+{
+    size_t used = 0;
+    if (value_decode(*in, out, &used) != WIRE_OK) {
+        return false;
+    }
+    *in = bytes_of(in->at + used, in->size - used);
+    return true;
+}
+
+/* A row form begins with catalogue and wall_ms. The effective time is free of what that clock had
+ * wrong, so the difference of both is just this. */
+static void clock_take(struct bytes body, struct history_item *out)
+{
+    struct value catalogue, wall;
+    if (body.size == 0 || out->device == 0) {
+        return; /* erased, or the server's own */
+    }
+    struct bytes rest = bytes_of(body.at + 1, body.size - 1);
+    out->has_clock = take(&rest, &catalogue) && take(&rest, &wall) && wall.kind == VALUE_INT &&
+                     !__builtin_sub_overflow(wall.i, out->effective_ms, &out->clock_ms);
+}
+
 static struct err item_take(struct reading *r, const struct stmt *q, struct history_item *out)
 {
     out->received_ms = col_int(q, 0);
@@ -46,6 +69,7 @@ static struct err item_take(struct reading *r, const struct stmt *q, struct hist
     out->outcome = (enum outcome)col_int(q, 4);
     out->code = copy(r, col_bytes(q, 5));
     out->intent = copy(r, col_bytes(q, 6));
+    clock_take(col_bytes(q, 7), out);
     return out->code.at == NULL || out->intent.at == NULL ? no_memory() : err_ok();
 }
 
@@ -91,16 +115,6 @@ static void item_insert(struct reading *r, struct history_item *item)
 }
 
 /* ---- going back ---- */
-
-static bool take(struct bytes *in, struct value *out)
-{
-    size_t used = 0;
-    if (value_decode(*in, out, &used) != WIRE_OK) {
-        return false;
-    }
-    *in = bytes_of(in->at + used, in->size - used);
-    return true;
-}
 
 static struct value deletion(int64_t at)
 {

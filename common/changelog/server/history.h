@@ -26,7 +26,9 @@ struct history_item {
     int64_t no; /* change_log.no */
     int64_t received_ms;
     int64_t effective_ms;
-    int64_t device; /* device_key.number; 0: the server */
+    int64_t device;   /* device_key.number; 0: the server */
+    bool has_clock;   /* it is known what the device's clock said when the change was made: */
+    int64_t clock_ms; /* its error then; by clock_is_suspicious (clockwatch.h) people are told */
     bool has_person;
     uint8_t person[16];
     enum outcome outcome;
