@@ -6,7 +6,6 @@
 #include "protocol/codec.h"
 
 #define TEXT_BYTES_MAX ((size_t)8 * 1024)
-#define HASHED_MAX     ((size_t)COLUMNS_MAX * ROW_BYTES_MAX * 2)
 
 enum { AT_ID, AT_SEQ, AT_COLUMNS };
 
@@ -21,8 +20,8 @@ static void compose(struct buf *sql, const struct contents *c, const struct tabl
 }
 
 /* id, number, then of each column that isn't NULL its number and its value. */
-static bool hash_row(const struct contents *c, const struct table *t, const struct stmt *st,
-                     struct buf *bytes, struct contents_row *row)
+bool contents_hash(const struct contents *c, const struct table *t, const struct stmt *st,
+                   struct buf *bytes, struct contents_row *row)
 {
     uint64_t counts = c->sees == NULL ? UINT64_MAX : c->sees(c->context, t, st, AT_COLUMNS);
     uint8_t out[crypto_shorthash_siphashx24_BYTES];
@@ -52,7 +51,7 @@ static struct err scan(const struct contents *c, const struct table *t, struct s
 {
     struct err err = err_ok();
     struct buf bytes;
-    buf_init(&bytes, HASHED_MAX);
+    buf_init(&bytes, CONTENTS_BYTES_MAX);
     while (err.code == ERR_OK && db_step_row(st)) {
         struct contents_row row = {.seq = col_int(st, AT_SEQ)};
         if (!col_id(st, AT_ID, row.id)) {
@@ -60,7 +59,7 @@ static struct err scan(const struct contents *c, const struct table *t, struct s
         }
         if (c->numbers_only) {
             digest_hash(c->key, row.id, row.seq, row.words);
-        } else if (!hash_row(c, t, st, &bytes, &row)) {
+        } else if (!contents_hash(c, t, st, &bytes, &row)) {
             err = err_make(ERR_NOMEM, 0, "contents_scan");
         }
         if (err.code == ERR_OK) {

@@ -23,6 +23,12 @@ struct contents {
     void *context;
 };
 
+/* What one row adds, from a statement of its id, its number and all columns by rising number; id
+ * and number of `row` are filled. `scratch` has room for CONTENTS_BYTES_MAX. False: no memory. */
+#define CONTENTS_BYTES_MAX ((size_t)COLUMNS_MAX * ROW_BYTES_MAX * 2)
+MUST_USE bool contents_hash(const struct contents *c, const struct table *t, const struct stmt *st,
+                            struct buf *scratch, struct contents_row *row);
+
 /* Calls `each` for every living row with a number, in no order. */
 MUST_USE struct err contents_scan(const struct contents *c, int64_t scope, const struct table *t);
 

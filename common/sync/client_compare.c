@@ -4,15 +4,18 @@
  *        │ differs               │ differs
  *        └─► sums made anew ─► a round of questions, from the top ─► END's sum again
  *
+ * Equal and not to verify: now and then some rows are looked at (patrol.h), wrong ones are wanted.
  * Rounds and requests are counted: what doesn't become equal is left alone for a day. */
 #include "common/sync/client_compare.h"
 
+#include "common/changelog/device/patrol.h"
 #include "common/changelog/digest.h"
 
 #define ROUNDS_MAX       6
 #define REQUESTS_MAX     64
 #define DIGEST_ARENA_MAX ((size_t)64 * 1024 * 1024)
 #define REST_MS          INT64_C(86400000)
+#define BUSY             200 /* rows and transactions of this sync */
 
 void client_compare_init(struct client_compare *c, struct apply *a)
 {
@@ -137,6 +140,59 @@ static struct err compare_digest(struct client_compare *c, const struct client_c
     return err;
 }
 
+/* ---- without being asked ---- */
+
+struct patrolling {
+    struct client_compare *c;
+    struct client_tally *tally;
+};
+
+static struct err on_wrong(void *context, const struct table *t, const uint8_t id[16])
+{
+    struct patrolling *p = context;
+    p->tally->patrol_found++;
+    return repair_row(&p->c->repair, t, id);
+}
+
+static struct err look_around(struct client_compare *c, const struct client_compare_end *at,
+                              struct client_tally *tally, bool *again)
+{
+    struct patrolling p = {.c = c, .tally = tally};
+    repair_begin_rows(&c->repair);
+    struct err err = apply_begin(at->apply);
+    if (err.code == ERR_OK) {
+        err = patrol_look(at->apply->r, at->server_ms, on_wrong, &p);
+        err = apply_end(at->apply, err);
+    }
+    *again = err.code == ERR_OK && repair_is_open(&c->repair);
+    return err;
+}
+
+/* What the file did to rows shows in no number that is kept beside them: some are looked at now and
+ * then, and at the beginning of each round the sums are made from the rows. */
+static struct err patrol(struct client_compare *c, const struct client_compare_end *at,
+                         struct client_tally *tally, bool *again)
+{
+    struct patrol_due due = {.now = false};
+    bool busy = tally->pulled + tally->pushed > BUSY; /* somebody waits for the end of it */
+    struct err err = busy ? err_ok() : patrol_due(at->apply->r, at->server_ms, &due);
+    if (err.code != ERR_OK || !due.now) {
+        return err;
+    }
+    if (due.begins && !c->remade) {
+        c->remade = true;
+        err = remake(at->apply->r, &tally->sums_wrong);
+    }
+    if (err.code == ERR_OK && tally->sums_wrong) {
+        err = total_equals(at->apply->r, at->end, tally);
+    }
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    return tally->digest_equal ? look_around(c, at, tally, again)
+                               : begin_round(c, at, false, tally, again);
+}
+
 /* Step by step: first which rows there are, then what is in them. */
 struct err client_compare_end(struct client_compare *c, const struct client_compare_end *at,
                               struct client_tally *tally, bool *again)
@@ -151,8 +207,11 @@ struct err client_compare_end(struct client_compare *c, const struct client_comp
         return *again ? err_ok() : give_up(at, tally);
     }
     struct err err = compare_totals(c, at, tally, again);
-    if (err.code != ERR_OK || *again || !tally->digest_equal || !at->verify) {
+    if (err.code != ERR_OK || *again || !tally->digest_equal) {
         return err;
+    }
+    if (!at->verify) {
+        return patrol(c, at, tally, again);
     }
     bool ended = tally->contents_asked && c->repair.contents && c->repair.differing == 0;
     tally->contents_asked = true;

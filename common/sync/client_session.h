@@ -32,6 +32,7 @@ struct client_tally {
     bool sums_wrong;   /* those kept beside the rows weren't theirs, and were made anew */
     bool contents_asked, contents_equal; /* `verify` alone */
     int64_t repaired;                    /* rows that differed: fetched, or dropped */
+    int64_t patrol_found;                /* rows of runs that weren't what they had been */
     bool gave_up;                        /* a repair of this sync came to nothing */
 };
 

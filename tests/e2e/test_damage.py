@@ -41,6 +41,31 @@ def test_a_flipped_byte():
         equal(firm.query("SELECT count(*) AS n FROM task"), [{"n": 21}], "the waiting task went up")
 
 
+def later(device):
+    """As if minutes had gone by since its last look at its own rows."""
+    with contextlib.closing(sqlite3.connect(device.replica, isolation_level=None)) as db:
+        db.execute("UPDATE patrol SET at = 0")
+
+
+def test_a_flipped_byte_that_nobody_asks_for():
+    with firm_with_reps(goods=False) as firm:
+        lin = firm.device("lin")
+        lin.sync()
+        for i in range(20):
+            lin.new("task", title=f"task {i}", state="open", note=f"bring {i} boxes of chalk number {i:04}")
+        lin.sync()
+        later(lin)
+        lin.sync()
+        flip(lin.replica, b"chalk number 0007", b"chalk number 0O07")
+        later(lin)
+        said = lin.run("sync").err
+        check("event=repair" in said, f"told in the log\n{said}")
+        notes = [row["note"] for row in lin.sql("SELECT note FROM task WHERE title = 'task 7'")]
+        equal(notes, ["bring 7 boxes of chalk number 0007"], "the server's value is back after a plain sync")
+        later(lin)
+        check("event=repair" not in lin.run("sync").err, "and nothing is left to mend")
+
+
 def test_a_flipped_byte_of_the_store():
     with firm_with_reps(goods=False) as firm:
         lin = firm.device("lin")

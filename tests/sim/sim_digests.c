@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/changelog/device/patrol.h"
 #include "common/changelog/server/purge.h"
 #include "tests/support/world_test.h"
 
@@ -100,6 +101,100 @@ static void a_flipped_value_is_found(void **state)
     assert_int_equal(result.tally.repaired, 1);
     assert_name(phone, id, "True");
     assert_int_equal(verify(phone).tally.repaired, 0);
+}
+
+static struct sync_result sync_later(struct world_device *d)
+{
+    world_pass(d->world, PATROL_EVERY_MS);
+    return sync_plainly(d);
+}
+
+/* The same without being asked: rows are looked at now and then, and no sync reads them all. */
+static void a_flipped_value_is_found_in_time(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    uint8_t id[16], other[16];
+    for (int i = 0; i < 60; i++) {
+        world_customer(w, ANN, "Bystander", other);
+    }
+    everybody_holds(w, "True", id);
+    (void)sync_later(phone); /* what is there is met */
+    assert_int_equal(sync_later(phone).tally.requests, 1);
+    damage(phone, "UPDATE customer SET name = 'Trud' WHERE name = 'True'");
+    assert_int_equal(sync_plainly(phone).tally.patrol_found, 0); /* its time hasn't come */
+    struct sync_result result = sync_later(phone);
+    assert_in_range(result.tally.patrol_found, 1, 40); /* those beside it come as well */
+    assert_int_equal(result.tally.repaired, result.tally.patrol_found);
+    assert_name(phone, id, "True");
+    assert_int_equal(sync_later(phone).tally.repaired, 0);
+    assert_int_equal(sync_later(phone).tally.repaired, 0);
+    world_heal(w);
+    world_check(w);
+}
+
+/* Numbers, rows that are gone, rows that nobody made: sums that are kept beside them say nothing.
+ */
+static void flipped_numbers_are_found_in_time(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    static const char *const damages[] = {
+        "UPDATE customer SET _seq = _seq + 1000 WHERE name = 'True'",
+        "UPDATE customer SET _scope = (SELECT max(no) FROM scope WHERE no <> _scope) WHERE name = "
+        "'True'",
+        "DELETE FROM customer WHERE name = 'True'",
+        "INSERT INTO customer (id, name, book_id, _scope, _seq)"
+        " SELECT x'01020304050607080910111213141516', name, book_id, _scope, _seq FROM customer"
+        " WHERE name = 'True'; DELETE FROM customer WHERE name = 'True' AND hex(id) NOT LIKE "
+        "'0102%'"};
+    uint8_t id[16];
+    everybody_holds(w, "True", id);
+    for (size_t i = 0; i < count_of(damages); i++) {
+        (void)sync_later(phone);
+        damage(phone, damages[i]);
+        assert_int_equal(sync_plainly(phone).tally.repaired, 0);
+        struct sync_result result = sync_later(phone);
+        assert_true(result.tally.sums_wrong);
+        assert_in_range(result.tally.repaired, 1, 2);
+        assert_name(phone, id, "True");
+    }
+    assert_int_equal(verify(phone).tally.repaired, 0);
+    world_heal(w);
+    world_check(w);
+}
+
+static void overstep(struct world_device *d, void *context)
+{
+    const struct cell cells[] = {cell_text(COLUMN_customer_tier_manual, "A")};
+    assert_true(device_update(d, TABLE_customer, context, cells, 1));
+}
+
+/* What changes by right isn't taken for damage, in whatever order it comes. */
+static void what_changes_by_right_is_no_damage(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    uint8_t id[16];
+    everybody_holds(w, "True", id);
+    (void)sync_later(phone);
+    for (int i = 0; i < 6; i++) {
+        char city[16];
+        (void)snprintf(city, sizeof city, "City %d", i);
+        const struct cell cells[] = {cell_text(COLUMN_customer_city, city)};
+        assert_true(device_update(i % 2 == 0 ? phone : &w->devices[ANN_TABLET], TABLE_customer, id,
+                                  cells, 1));
+        assert_int_equal(sync_later(phone).tally.patrol_found, 0);
+        (void)sync_later(&w->devices[ANN_TABLET]);
+    }
+    world_pass(w, PATROL_EVERY_MS); /* while rows are looked at, one has an edit that is refused */
+    const struct fault_plan plan = {.request = 0, .meanwhile = overstep, .context = id};
+    assert_int_equal(device_sync_with(phone, &plan, &plain).end, SYNC_FINISHED);
+    struct sync_result result = sync_later(phone);
+    assert_int_equal(result.tally.refused, 1);
+    assert_int_equal(result.tally.patrol_found, 0);
+    world_heal(w);
+    world_check(w);
 }
 
 /* An edit made while the comparison runs stays on top, and isn't mistaken for damage. */
@@ -315,6 +410,9 @@ int main(void)
         WORLD_TEST(only_what_differs_comes),
         WORLD_TEST(what_the_server_lacks_goes),
         WORLD_TEST(a_flipped_value_is_found),
+        WORLD_TEST(a_flipped_value_is_found_in_time),
+        WORLD_TEST(flipped_numbers_are_found_in_time),
+        WORLD_TEST(what_changes_by_right_is_no_damage),
         WORLD_TEST(pending_edits_stay_on_top),
         WORLD_TEST(nothing_to_repair_costs_nothing),
         WORLD_TEST(a_repair_that_cannot_succeed_ends),

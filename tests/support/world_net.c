@@ -191,6 +191,10 @@ struct sync_result device_sync_with(struct world_device *d, const struct fault_p
         world_fail(d->world, "device %zu kept sums that weren't its rows'",
                    (size_t)(d - d->world->devices));
     }
+    if (result.tally.patrol_found > 0 && !d->world->damaged) {
+        world_fail(d->world, "device %zu takes rows for damaged that came so",
+                   (size_t)(d - d->world->devices));
+    }
     client_session_free(c);
     if (!alive) {
         device_restart(d);

@@ -31,6 +31,12 @@ void repair_begin(struct repair *r, bool contents)
     r->differing = 0;
 }
 
+void repair_begin_rows(struct repair *r)
+{
+    repair_begin(r, true);
+    r->asks_all = false;
+}
+
 bool repair_is_open(const struct repair *r)
 {
     return r->asks_all || r->ask_count > 0 || r->want_at < r->want_count;
@@ -93,6 +99,11 @@ static struct err put_want(struct repair *r, const struct table *t, const uint8_
     memcpy(w->id, id, sizeof w->id);
     r->wanted++;
     return err_ok();
+}
+
+struct err repair_row(struct repair *r, const struct table *t, const uint8_t id[16])
+{
+    return put_want(r, t, id);
 }
 
 /* ---- what is here ---- */

@@ -29,6 +29,9 @@ void repair_init(struct repair *r, struct apply *a);
 void repair_release(struct repair *r);
 /* Forgets what was under way and begins at the top. */
 void repair_begin(struct repair *r, bool contents);
+/* The same, to ask for nothing but the rows that repair_row names. */
+void repair_begin_rows(struct repair *r);
+MUST_USE struct err repair_row(struct repair *r, const struct table *t, const uint8_t id[16]);
 bool repair_is_open(const struct repair *r); /* something is to be asked or wanted */
 /* What the next request carries; borrowed until repair_parts. False: nothing of that kind. */
 bool repair_ask(const struct repair *r, struct ask *out);

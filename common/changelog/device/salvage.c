@@ -275,8 +275,9 @@ static struct err read_columns(struct carry *w)
 static struct err carry_tables(struct carry *w)
 {
     /* sums are made anew from the rows, search documents when somebody searches */
-    static const char sql[] = "SELECT name FROM sqlite_schema WHERE type = 'table'"
-                              " AND name NOT LIKE 'sqlite_%' AND name <> 'digest_part'";
+    static const char sql[] =
+        "SELECT name FROM sqlite_schema WHERE type = 'table'"
+        " AND name NOT LIKE 'sqlite_%' AND name NOT IN ('digest_part', 'patrol', 'patrol_run')";
     struct buf names;
     struct stmt st;
     buf_init(&names, NAMES_BYTES_MAX);

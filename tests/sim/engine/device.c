@@ -149,6 +149,9 @@ static void finish(struct sim_device *d, bool well)
     const struct client_tally *t = client_session_tally(d->session);
     sim_trace(s, "device %d ends %s: %" PRId64 " up, %" PRId64 " down", d->index,
               well ? "well" : "badly", t->pushed, t->pulled);
+    if (t->patrol_found > 0 && simdisk_struck(d->disk) == 0) {
+        sim_break(s, INV_EQUAL, "device %d takes rows for damaged that came so", d->index);
+    }
     client_session_free(d->session);
     d->session = NULL;
     s->counts.syncs++;
