@@ -224,6 +224,26 @@ static void the_later_edit_wins_and_the_other_is_kept(void **state)
     assert_non_null(pretend_row(&w->phone, TABLE_kept_value, kept, NULL));
 }
 
+/* One column is in conflict, another points to nothing: what was kept for the first is undone. */
+static void a_refused_update_keeps_nothing(void **state)
+{
+    struct world *w = *state;
+    uint8_t nobody[16];
+    all_sync(w);
+    int64_t base = seq_of(w, "customer", w->f->customer);
+    set_text(&w->phone, w->f->customer, COLUMN_customer_city, "苏州", base);
+    pretend_sync(&w->phone);
+    pass(w, 60000);
+    firm_new_id(w->f, nobody);
+    const struct cell cells[] = {{.column = COLUMN_customer_city, .value = text_value("上海")},
+                                 {.column = COLUMN_customer_parent_id, .value = id_value(nobody)}};
+    pretend_change(&w->ann, CHANGE_UPDATE, TABLE_customer, w->f->customer, base, cells, 2);
+    pretend_sync(&w->ann);
+    assert_refused(&w->ann, "not_found", "customer.parent_id");
+    assert_int_equal(firm_count(w->f, "SELECT count(*) FROM kept_value"), 0);
+    assert_int_equal(firm_count(w->f, "SELECT count(*) FROM customer WHERE city = '苏州'"), 1);
+}
+
 static void a_wrong_clock_changes_no_result(void **state)
 {
     struct world *w = *state;
@@ -840,6 +860,7 @@ int main(void)
                                        TEST(the_later_edit_wins_and_the_other_is_kept),
                                        TEST(a_wrong_clock_changes_no_result),
                                        TEST(an_own_earlier_write_is_no_conflict),
+                                       TEST(a_refused_update_keeps_nothing),
                                        TEST(tags_are_joined),
                                        TEST(what_lies_outside_was_never_there),
                                        TEST(rights_are_by_column),

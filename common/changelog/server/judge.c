@@ -67,35 +67,55 @@ static bool is_refusal(struct err err)
     return err.code == ERR_REFUSED || err.code == ERR_INVALID || err.code == ERR_LIMIT;
 }
 
-/* An insert alone, of a table without rules across rows, is checked whole before its first write:
- * nothing needs undoing. A savepoint makes SQLite copy each page before it is written, which for
- * a visit costs as much as the visit itself. */
-static bool writes_after_checks(const struct transaction *tx)
+/* What is checked whole before its first write needs no undoing, and a savepoint makes SQLite copy
+ * each page before it is written, which for a visit costs as much as the visit itself. That holds
+ * for an insert alone of a table without rules across rows. */
+static bool inserts_after_checks(const struct transaction *tx)
 {
     return tx->change_count == 1 && tx->changes[0].op == CHANGE_INSERT &&
            tx->changes[0].table != TABLE_sales_order && tx->changes[0].table != TABLE_order_line;
 }
 
-static struct err run_undoable(struct trial *t)
+/* It holds for such an update as well, up to a conflict (trial_undoable); where rights or other
+ * rows hang on the row, more is done behind its write. */
+static bool updates_after_checks(const struct transaction *tx)
 {
-    struct err err = db_savepoint(t->work.st->db);
-    if (err.code != ERR_OK) {
-        return err;
+    static const uint16_t more_is_done[] = {TABLE_sales_order, TABLE_order_line, TABLE_proposal,
+                                            TABLE_person, TABLE_book_holder};
+    bool alone = tx->change_count == 1 && tx->changes[0].op == CHANGE_UPDATE;
+    for (size_t i = 0; i < count_of(more_is_done) && alone; i++) {
+        alone = tx->changes[0].table != more_is_done[i];
     }
-    struct err tried = trial_run(t);
-    err = db_savepoint_end(t->work.st->db, tried.code == ERR_OK || planted(REFUSAL_WRITES));
-    return err.code != ERR_OK ? err : tried;
+    return alone;
+}
+
+struct err trial_undoable(struct trial *t)
+{
+    struct err err = t->undoable ? err_ok() : db_savepoint(t->work.st->db);
+    t->undoable = err.code == ERR_OK;
+    return err;
 }
 
 /* What was glanced at holds until something else than a new row is written. */
 static struct err run(struct judge *j, struct trial *t)
 {
-    if (writes_after_checks(t->tx)) {
+    struct err err = err_ok();
+    if (inserts_after_checks(t->tx)) {
         t->work.glances = &j->glances;
-        return trial_run(t);
+    } else {
+        j->glances = (struct glances){0};
+        err = updates_after_checks(t->tx) ? err_ok() : trial_undoable(t);
     }
-    j->glances = (struct glances){0};
-    return run_undoable(t);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    struct err tried = trial_run(t);
+    if (!t->undoable) {
+        return tried;
+    }
+    t->undoable = false;
+    err = db_savepoint_end(t->work.st->db, tried.code == ERR_OK || planted(REFUSAL_WRITES));
+    return err.code != ERR_OK ? err : tried;
 }
 
 /* A refusal is an outcome, not an error. */

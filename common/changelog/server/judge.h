@@ -62,6 +62,7 @@ struct trial {
     size_t loser_room;
     struct loser *losers;
     const uint8_t *about; /* id of the change at hand */
+    bool undoable;        /* a savepoint stands behind it */
     bool erased;          /* it is about somebody whose data is erased: nothing of it is kept */
     bool outside;         /* it is about a row that the person doesn't see any more */
 };
@@ -69,6 +70,8 @@ struct trial {
 /* Applies all changes and asks the rules. ERR_REFUSED, ERR_INVALID: `why` says what stands against
  * it, the caller rolls back. */
 MUST_USE struct err trial_run(struct trial *t);
+/* Before a write that a later check may have to undo. */
+MUST_USE struct err trial_undoable(struct trial *t);
 /* One change of it. */
 MUST_USE struct err judge_change(struct trial *t, const struct change *change);
 /* Lays the cells of an update over the row, by policy where others wrote in between. */

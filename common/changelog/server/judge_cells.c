@@ -136,7 +136,10 @@ static struct err keep(struct trial *t, const struct change *change, struct work
                               .loser = takes_theirs ? stored : sent,
                               .winner = takes_theirs ? sent : stored};
     uint8_t id[16];
-    struct err err = kept_put(&t->work, &kept, id);
+    struct err err = trial_undoable(t);
+    if (err.code == ERR_OK) {
+        err = kept_put(&t->work, &kept, id);
+    }
     return err.code == ERR_OK && !takes_theirs ? note_loser(t, &kept, id) : err;
 }
 
