@@ -1,9 +1,11 @@
-/* legworkd backup: the store as one file, made beside a running server.
+/* legworkd backup: the store as one file, made beside a running server, and its pictures in a
+ * folder.
  *
  *     FILE.partial: copied ─► sealed ─► on the disk ─► looked through ─► renamed to FILE ─►
  * recorded
  *
- * What ends before the renaming leaves whatever was at FILE as it was. */
+ * What ends before the renaming leaves whatever was at FILE as it was. Pictures come last: the
+ * folder then has all that FILE names, each once for all backups. */
 #include "common/base/base.h"
 
 #include <fcntl.h>
@@ -17,6 +19,7 @@
 #include "server/admin/command.h"
 #include "server/admin/data.h"
 #include "server/admin/options.h"
+#include "server/admin/photos.h"
 #include "server/admin/say.h"
 #include "server/store/machine.h"
 
@@ -24,12 +27,15 @@
 #define REPORT_BYTES_MAX ((size_t)1024 * 1024)
 #define BUSY_TIMEOUT_MS  10000
 
-enum { REPLACE, JSON, OPTION_COUNT };
+enum { REPLACE, PICTURES, NO_PICTURES, JSON, OPTION_COUNT };
 
 struct backup {
     struct data data;
     int lock_fd;
     bool replace;
+    bool with_pictures;
+    char pictures[DATA_PATH_MAX];
+    struct photos_copied photos;
     char path[DATA_PATH_MAX];    /* absolute */
     char partial[DATA_PATH_MAX]; /* beside it */
     char dir[DATA_PATH_MAX];
@@ -78,6 +84,17 @@ static bool place(struct backup *b, const char *name)
     (void)snprintf(b->dir, sizeof b->dir, "%.*s", (int)(strrchr(b->path, '/') - b->path + 1),
                    b->path);
     return true;
+}
+
+static bool place_pictures(struct backup *b, const struct option *given)
+{
+    bool fits = given->count > 0 ? snprintf(b->pictures, sizeof b->pictures, "%s",
+                                            given->values[0]) < (int)sizeof b->pictures
+                                 : photos_beside(b->path, b->pictures);
+    if (!fits) {
+        complain("%s: the name is too long", "%s：文件名过长", b->path);
+    }
+    return fits;
 }
 
 static bool is_free(const struct backup *b)
@@ -174,6 +191,12 @@ static void print(const struct backup *b, bool json)
         say("keep ca.pem, ca.key, tls.pem, tls.key and ledger of %s with it: a restore needs them",
             "请将 %s 中的 ca.pem、ca.key、tls.pem、tls.key 和 ledger 一并保存：恢复时需要",
             data_dir());
+        if (b->photos.there > 0) {
+            say("%" PRId64 " pictures in %s, %" PRId64
+                " of them new; keep the folder with it as well",
+                "%" PRId64 " 张图片在 %s 中，其中新增 %" PRId64 "；请一并保存该目录",
+                b->photos.there, b->pictures, b->photos.copied);
+        }
         return;
     }
     struct buf out;
@@ -183,9 +206,10 @@ static void print(const struct backup *b, bool json)
     buf_printf(&out,
                ",\"bytes\":%" PRId64 ",\"rows\":%" PRId64 ",\"scopes\":%" PRId64
                ",\"timeline\":%" PRIu32 ",\"made_at\":%" PRId64 ",\"log_no\":%" PRId64
-               ",\"sha256\":\"%s\"}",
+               ",\"sha256\":\"%s\",\"pictures\":{\"there\":%" PRId64 ",\"copied\":%" PRId64
+               ",\"missing\":%" PRId64 "}}",
                b->file.bytes, b->facts.rows, b->facts.scopes, b->facts.timeline, b->facts.made_at,
-               b->facts.log_no, hash);
+               b->facts.log_no, hash, b->photos.there, b->photos.copied, b->photos.missing);
     (void)puts(buf_text(&out));
     buf_release(&out);
 }
@@ -212,22 +236,36 @@ static int run(struct backup *b, bool json)
             "%s：备份完好，但未能登记：设备将保留已发送的数据直到下次备份", b->path);
         return refuse_err(err, NULL, b->path, db_message(b->data.db));
     }
+    err = b->with_pictures ? photos_backup(&b->data, b->pictures, &b->photos) : err_ok();
+    if (err.code != ERR_OK) {
+        complain(
+            "%s: is whole, but not all pictures came into %s; run the backup again, or: legworkd "
+            "photos backup",
+            "%s：备份完好，但图片未能全部复制到 %s；请重新备份或运行 legworkd photos backup",
+            b->path, b->pictures);
+        return refuse_err(err, NULL, b->pictures, NULL);
+    }
     print(b, json);
     return EXIT_DONE;
 }
 
 int cmd_backup(int argc, char **argv)
 {
-    struct option options[OPTION_COUNT] = {
-        [REPLACE] = {"--replace", OPTION_FLAG, 0, {0}}, [JSON] = {"--json", OPTION_FLAG, 0, {0}}};
+    struct option options[OPTION_COUNT] = {[REPLACE] = {"--replace", OPTION_FLAG, 0, {0}},
+                                           [PICTURES] = {"--pictures", OPTION_TEXT, 0, {0}},
+                                           [NO_PICTURES] = {"--no-pictures", OPTION_FLAG, 0, {0}},
+                                           [JSON] = {"--json", OPTION_FLAG, 0, {0}}};
     struct arguments rest;
     if (!options_read(options, OPTION_COUNT, argc, argv, 1, 1, &rest)) {
         return EXIT_USAGE;
     }
-    struct backup b = {.lock_fd = -1, .replace = options[REPLACE].count > 0};
+    struct backup b = {.lock_fd = -1,
+                       .replace = options[REPLACE].count > 0,
+                       .with_pictures = options[NO_PICTURES].count == 0};
     int status = EXIT_REFUSED;
     buf_init(&b.report, REPORT_BYTES_MAX);
-    if (place(&b, rest.at[0]) && data_open(&b.data, true)) {
+    if (place(&b, rest.at[0]) && place_pictures(&b, &options[PICTURES]) &&
+        data_open(&b.data, true)) {
         if (lock(&b) && is_free(&b)) {
             status = run(&b, options[JSON].count > 0);
         }

@@ -72,18 +72,22 @@ static const struct command commands[] = {
      "'SELECT …' | --report team_day [--from DAY] [--to DAY] [--user LOGIN]\n"
      "        [--team NAME] [--format table|json|csv]",
      "ask the store", "查询数据"},
-    {"backup", cmd_backup, "FILE [--replace] [--json]",
-     "copy the store to a file, beside a running server, and look it through",
-     "在服务器运行时备份数据库，并校验备份文件"},
+    {"backup", cmd_backup, "FILE [--pictures FOLDER | --no-pictures] [--replace] [--json]",
+     "copy the store to a file, beside a running server, and look it through; pictures go to "
+     "FOLDER "
+     "('pictures' beside FILE), each once",
+     "在服务器运行时备份数据库，并校验备份文件；图片复制到 FOLDER（默认为 FILE 旁的 pictures）"},
     {"history", cmd_history, "TABLE ID [--as-of TIME] [--json]",
      "what became of a row, or the row as it stood; a day as TIME means its end",
      "记录的全部变更，或某一时刻的内容（TIME 为日期时指当日结束）"},
     {"undelete", cmd_undelete, "TABLE ID… [--json]",
      "bring deleted rows back as they were; work on them that was refused may then be sent again",
      "恢复已删除的记录；针对它们被拒绝的工作可随后重新发送"},
-    {"restore", cmd_restore, "FILE | --report [--json]",
-     "make a backup the store; what devices have comes back, the report says what is missing",
-     "用备份恢复数据库；设备会带回各自的数据，--report 列出仍缺少的内容"},
+    {"restore", cmd_restore, "FILE [--pictures FOLDER] | --report [--json]",
+     "make a backup the store, with the pictures of FOLDER ('pictures' beside FILE); what devices "
+     "have comes back, the report says what is missing",
+     "用备份恢复数据库，并取回 FOLDER（默认为 FILE 旁的 pictures）中的图片；设备会带回各自的数据，"
+     "--report 列出仍缺少的内容"},
     {"quarantine list", cmd_quarantine_list, "[--json]",
      "what devices held that a restore lost, and else waits for your word",
      "列出恢复后只有设备持有的行及其他待处理内容"},
@@ -100,8 +104,8 @@ static const struct command commands[] = {
      "remove pictures that nothing names any more and that are older than N days (7)",
      "删除不再被引用且超过 N 天（默认 7）的图片"},
     {"photos backup", cmd_photos_backup, "FOLDER",
-     "copy the pictures that FOLDER lacks; after 'backup', which copies the store alone",
-     "复制目录中缺少的图片；在 backup（仅备份数据库）之后运行"},
+     "copy the pictures that FOLDER lacks, without the store; 'backup' does both",
+     "仅复制目录中缺少的图片；backup 会同时备份数据库和图片"},
     {"verify", cmd_verify, "[--repair-rows | --accept-rows] [--json]",
      "check the store and print its digests; --repair-rows puts values back that were changed in "
      "its "

@@ -13,7 +13,7 @@
 #define DAY_MS           INT64_C(86400000)
 #define DAYS_MAX         3650
 
-static struct err open_blobs(struct blob_store *s)
+struct err photos_open(struct blob_store *s)
 {
     char path[DATA_PATH_MAX];
     s->dir = -1;
@@ -64,7 +64,7 @@ struct err photos_check(struct data *d, bool ask, struct buf *report, struct pho
     struct check c = {.data = d, .ask = ask, .report = report, .out = out};
     struct media_whole m = {.sha256 = ""};
     *out = (struct photos_found){0};
-    struct err err = open_blobs(&c.blobs);
+    struct err err = photos_open(&c.blobs);
     while (err.code == ERR_OK) {
         err = media_next_whole(&d->store, m.sha256, &m);
         if (err.code == ERR_OK) {
@@ -128,7 +128,7 @@ struct err photos_sweep(struct data *d, int64_t grace_ms, int64_t *removed, int6
     struct blob_store blobs;
     struct blob_sweep sweep = {
         .now_ms = machine_wall_ms(), .grace_ms = grace_ms, .is_needed = is_needed, .context = d};
-    struct err err = open_blobs(&blobs);
+    struct err err = photos_open(&blobs);
     if (err.code == ERR_OK) { /* first the record: a file without one is found and noted again */
         err = db_begin(d->db, DB_LOCK_WRITE);
         err = err.code == ERR_OK ? db_end(d->db, media_forget_unneeded(&d->store)) : err;
@@ -161,73 +161,6 @@ int cmd_photos_sweep(int argc, char **argv)
             "已删除 %" PRId64 " 个文件（%" PRId64 " 字节）", removed, bytes);
     }
     int status = err.code == ERR_OK ? EXIT_DONE : refuse_err(err, NULL, "photos", db_message(d.db));
-    data_close(&d);
-    return status;
-}
-
-/* ---- backup ---- */
-
-/* One that isn't there yet; what came wrong out of its file doesn't get into a backup. */
-static struct err copy_one(struct blob_store *from, struct blob_store *to,
-                           const struct media_whole *m, int64_t *copied)
-{
-    int64_t size;
-    char name[BLOB_NAME_SIZE];
-    if (!blob_name_is_good(m->sha256) || blob_size(to, m->sha256, &size).code == ERR_OK) {
-        return err_ok();
-    }
-    struct buf content;
-    buf_init(&content, (size_t)IMAGE_BYTES_MAX + 1);
-    struct err err = blob_read(from, m->sha256, 0, (size_t)IMAGE_BYTES_MAX, &content);
-    blob_name_of(buf_bytes(&content), name);
-    if (err.code == ERR_NOT_FOUND || (err.code == ERR_OK && strcmp(name, m->sha256) != 0)) {
-        complain("photo %s: missing or damaged, left out; see: legworkd photos check",
-                 "图片 %s 缺失或损坏，未备份；请运行 legworkd photos check", m->sha256);
-        err = err_ok();
-    } else if (err.code == ERR_OK) {
-        err = blob_put(to, buf_bytes(&content), name);
-        *copied += 1;
-    }
-    buf_release(&content);
-    return err;
-}
-
-static struct err backup(struct data *d, const char *folder, int64_t *copied)
-{
-    struct blob_store from, to = {.dir = -1};
-    struct media_whole m = {.sha256 = ""};
-    struct err err = open_blobs(&from);
-    if (err.code == ERR_OK) {
-        err = blob_store_open(&to, folder);
-    }
-    while (err.code == ERR_OK) {
-        err = media_next_whole(&d->store, m.sha256, &m);
-        if (err.code == ERR_OK) {
-            err = copy_one(&from, &to, &m, copied);
-        }
-    }
-    blob_store_close(&from);
-    blob_store_close(&to);
-    return err.code == ERR_NOT_FOUND ? err_ok() : err;
-}
-
-int cmd_photos_backup(int argc, char **argv)
-{
-    struct arguments rest;
-    struct data d;
-    int64_t copied = 0;
-    if (!options_read(NULL, 0, argc, argv, 1, 1, &rest)) {
-        return EXIT_USAGE;
-    }
-    if (!data_open(&d, false)) {
-        return EXIT_REFUSED;
-    }
-    struct err err = backup(&d, rest.at[0], &copied);
-    if (err.code == ERR_OK) {
-        say("%" PRId64 " pictures copied to %s", "已复制 %" PRId64 " 张图片到 %s", copied,
-            rest.at[0]);
-    }
-    int status = err.code == ERR_OK ? EXIT_DONE : refuse_err(err, NULL, rest.at[0], NULL);
     data_close(&d);
     return status;
 }

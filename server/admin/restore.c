@@ -17,6 +17,7 @@
 #include "server/admin/data.h"
 #include "server/admin/lost.h"
 #include "server/admin/options.h"
+#include "server/admin/photos.h"
 #include "server/admin/say.h"
 #include "server/store/machine.h"
 
@@ -24,7 +25,7 @@
 #define REPORT_BYTES_MAX ((size_t)1024 * 1024)
 #define BUSY_TIMEOUT_MS  10000
 
-enum { REPORT, JSON, OPTION_COUNT };
+enum { REPORT, PICTURES, JSON, OPTION_COUNT };
 
 struct restoring {
     const char *backup;
@@ -38,8 +39,10 @@ struct restoring {
     struct buf report;
     struct backup_facts facts;
     struct backup_file file;
-    uint32_t counter; /* of the timeline that begins */
-    int64_t lost;     /* entries that the old store had beyond the backup */
+    uint32_t counter;             /* of the timeline that begins */
+    char pictures[DATA_PATH_MAX]; /* the backup's folder of them */
+    struct photos_copied photos;
+    int64_t lost; /* entries that the old store had beyond the backup */
 };
 
 static bool lock(struct restoring *r)
@@ -214,8 +217,10 @@ static void tell(const struct restoring *r, bool json)
 {
     if (json) {
         (void)printf("{\"timeline\":%" PRIu32 ",\"made_at\":%" PRId64 ",\"rows\":%" PRId64
-                     ",\"lost\":%" PRId64 "}\n",
-                     r->counter, r->facts.made_at, r->facts.rows, r->lost);
+                     ",\"lost\":%" PRId64 ",\"pictures\":{\"there\":%" PRId64 ",\"copied\":%" PRId64
+                     ",\"missing\":%" PRId64 "}}\n",
+                     r->counter, r->facts.made_at, r->facts.rows, r->lost, r->photos.there,
+                     r->photos.copied, r->photos.missing);
         return;
     }
     say("restored %s: %" PRId64 " rows; timeline %" PRIu32 " begins",
@@ -225,10 +230,30 @@ static void tell(const struct restoring *r, bool json)
         say("the store that was here is now %s; it had %" PRId64 " changes more",
             "原数据库已移至 %s；其中有 %" PRId64 " 处变更不在备份中", r->aside, r->lost);
     }
+    if (r->photos.copied + r->photos.missing > 0) {
+        say("%" PRId64 " pictures came back out of %s, %" PRId64
+            " are missing; devices that still have "
+            "one bring it, 'legworkd photos check' says what is missing then",
+            "从 %2$s 取回 %1$" PRId64 " 张图片，缺失 %3$" PRId64
+            " 张；仍持有的设备会重新上传，之后可用 legworkd photos check 查看",
+            r->photos.copied, r->pictures, r->photos.missing);
+    }
     say("devices bring back what they have at their next sync; 'legworkd restore --report' says "
         "what is missing, 'legworkd quarantine list' what needs your word",
         "设备下次同步时会带回各自的数据；legworkd restore --report 列出仍缺少的内容，"
         "legworkd quarantine list 列出待处理的内容");
+}
+
+/* The store stands already: what fails here is asked for by 'photos check --ask'. */
+static struct err take_pictures(struct restoring *r)
+{
+    struct data d;
+    if (!data_open(&d, true)) {
+        return err_make(ERR_IO, 0, "restore: pictures");
+    }
+    struct err err = photos_take_back(&d, r->pictures, &r->photos);
+    data_close(&d);
+    return err;
 }
 
 static int restore(struct restoring *r, bool json)
@@ -256,14 +281,16 @@ static int restore(struct restoring *r, bool json)
     if (err.code != ERR_OK) {
         return refuse_err(err, NULL, r->store, NULL);
     }
+    err = take_pictures(r);
     tell(r, json);
-    return EXIT_DONE;
+    return err.code == ERR_OK ? EXIT_DONE : refuse_err(err, NULL, r->pictures, NULL);
 }
 
 int cmd_restore(int argc, char **argv)
 {
-    struct option options[OPTION_COUNT] = {
-        [REPORT] = {"--report", OPTION_FLAG, 0, {0}}, [JSON] = {"--json", OPTION_FLAG, 0, {0}}};
+    struct option options[OPTION_COUNT] = {[REPORT] = {"--report", OPTION_FLAG, 0, {0}},
+                                           [PICTURES] = {"--pictures", OPTION_TEXT, 0, {0}},
+                                           [JSON] = {"--json", OPTION_FLAG, 0, {0}}};
     struct arguments rest;
     if (!options_read(options, OPTION_COUNT, argc, argv, 0, 1, &rest)) {
         return EXIT_USAGE;
@@ -276,6 +303,13 @@ int cmd_restore(int argc, char **argv)
         return lost_report(options[JSON].count > 0);
     }
     struct restoring r = {.backup = rest.at[0], .lock_fd = -1, .ledger = {.fd = -1}};
+    bool fits = options[PICTURES].count > 0
+                    ? snprintf(r.pictures, sizeof r.pictures, "%s", options[PICTURES].values[0]) <
+                          (int)sizeof r.pictures
+                    : photos_beside(r.backup, r.pictures);
+    if (!fits) {
+        return refuse_with("%s: the name is too long", "%s：文件名过长", r.backup);
+    }
     buf_init(&r.text, LEDGER_BYTES_MAX);
     buf_init(&r.report, REPORT_BYTES_MAX);
     int status = restore(&r, options[JSON].count > 0);

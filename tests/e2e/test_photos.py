@@ -436,6 +436,45 @@ def test_damage_on_the_server_is_found_and_mended():
         firm.healthy()
 
 
+def test_a_restore_brings_pictures_back():
+    """Out of the backup's folder, and what isn't in it out of the devices that still have it."""
+    with firm_with_reps(goods=False) as firm:
+        lin = firm.device("lin")
+        lin.sync()
+        visit = visit_of(lin)
+        rows = [lin.json("visit", "photo", visit, picture(firm, f"{i}.png", 90, 60, seed=i)) for i in range(3)]
+        lin.sync()
+        folder = firm.dir / "backups"
+        folder.mkdir()
+        for name, new in (("b1", 3), ("b2", 0)):
+            made = firm.admin("backup", folder / name, "--json").json()
+            equal(made["pictures"], {"there": 3, "copied": new, "missing": 0}, f"pictures of {name}")
+        firm.admin("backup", folder / "b3", "--pictures", firm.dir / "elsewhere")
+        check((firm.dir / "elsewhere").is_dir(), "a folder of one's own choice")
+        equal(firm.admin("backup", folder / "b4", "--no-pictures", "--json").json()["pictures"]["there"], 0, "or none")
+        rows.append(lin.json("visit", "photo", visit, picture(firm, "late.png", 90, 60, seed=9)))
+        lin.sync()
+        firm.stop()
+        shutil.rmtree(firm.data / "blobs") # another machine
+        lost, damaged = (folder / "pictures" / row["sha256"][:2] / row["sha256"][2:] for row in rows[:2])
+        lost.unlink()
+        damaged.chmod(0o600)
+        damaged.write_bytes(b"something else")
+        said = firm.admin("restore", folder / "b2", "--json")
+        equal(said.json()["pictures"], {"there": 1, "copied": 1, "missing": 2}, "what came back")
+        for row in rows[:2]:
+            check(row["sha256"] in said.err, f"what is missing is named\n{said}")
+        equal(firm.admin("photos", "check", "--json").json()["awaited"], 2, "asked for of whoever has it")
+        firm.start()
+        lin.sync()
+        equal(lin.sync()["photos_waiting"], 0, "the device brought the others")
+        equal(firm.admin("photos", "check", "--json").json(),
+              {"whole": 4, "missing": 0, "wrong": 0, "awaited": 0, "asked": 0}, "none is missing")
+        for row in rows:
+            equal(hashlib.sha256(on_server(firm, row["sha256"]).read_bytes()).hexdigest(), row["sha256"], "mended")
+        firm.healthy()
+
+
 def age(folder, days):
     for path in (folder / "blobs").rglob("*"):
         if path.is_file():
@@ -484,7 +523,7 @@ def test_what_nothing_names_goes():
         again = lin.json("visit", "photo", visit, firm.dir / "drop.png")
         equal(lin.sync()["photos_sent"], 1, "sent anew")
         check(on_server(firm, again["sha256"]).exists(), "and there")
-        # Backups: the store's file does without them, so they're copied beside it, each once.
+        # Each is copied once.
         check("3 pictures" in firm.admin("photos", "backup", firm.dir / "copy").out, "copied")
         check("0 pictures" in firm.admin("photos", "backup", firm.dir / "copy").out, "what is there isn't copied again")
         shutil.rmtree(firm.data / "blobs")
