@@ -1,7 +1,7 @@
 /* Room on the disk that only a sync may use: a file of zeros beside the replica. On a full disk
  * nothing new can be saved, but what was saved must still get to the server, and storing the
- * verdicts takes room as well. Nothing here fails: without a reserve, a full disk is a full disk.
- */
+ * verdicts takes room as well. (Making a damaged replica anew takes twice its size and more, which
+ * no reserve can hold.) Nothing here fails: without a reserve, a full disk is a full disk. */
 #ifndef CLIENT_RESERVE_H
 #define CLIENT_RESERVE_H
 

@@ -41,7 +41,7 @@ def test_a_full_disk():
         small = firm.dir / "small"
         small.mkdir()
         mounted = os.getuid() == 0 and run(
-            ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", small], expect=None).code == 0
+            ["mount", "-t", "tmpfs", "-o", "size=10m", "tmpfs", small], expect=None).code == 0
         try:
             if mounted:
                 shutil.copytree(lin.home, small / "lin")
@@ -82,10 +82,13 @@ def test_a_full_disk_still_uploads():
             return
         lin = firm.device("lin")
         lin.sync()
-        equal((lin.home / "reserve").stat().st_size, 4 << 20, "the reserve is made when there is room")
+        equal((lin.home / "reserve").stat().st_size, 8 << 20, "the reserve is made when there is room")
+        os.truncate(lin.home / "reserve", 4 << 20)
+        lin.sync()
+        equal((lin.home / "reserve").stat().st_size, 8 << 20, "a smaller one, of an older program, grows")
         small = firm.dir / "small"
         small.mkdir()
-        if run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", small], expect=None).code != 0:
+        if run(["mount", "-t", "tmpfs", "-o", "size=10m", "tmpfs", small], expect=None).code != 0:
             print("   (this machine doesn't let root mount)")
             return
         try:
