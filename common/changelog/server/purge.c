@@ -93,8 +93,8 @@ static struct err purge_tombstones(struct purge *p, const struct table *t)
     buf_init(&gone, SQL_BYTES_MAX);
     buf_printf(&gone,
                "SELECT r._scope AS scope, r._seq AS seq, r.id AS id FROM scope s JOIN %s r"
-               " ON r._scope = s.no WHERE r._deleted_at IS NOT NULL AND r._seq <= " PASSED_SQL,
-               t->name);
+               " ON r._scope = s.no WHERE r._deleted_at IS NOT NULL AND r._seq <= %s",
+               t->name, planted(PURGED_UNPASSED) ? "s.counter" : PASSED_SQL);
     put_unreferenced(&gone, t);
     buf_printf(&gone, " AND ?2 IS NOT NULL ORDER BY r._scope, r._seq LIMIT %d", PURGE_ROWS_MAX);
     (void)snprintf(from, sizeof from, "%s WHERE id IN", t->name);

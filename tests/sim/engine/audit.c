@@ -81,7 +81,7 @@ static size_t expected_rows(const struct sim *s, const struct table *t,
     size_t n = 0;
     for (size_t i = 0; i < s->oracle.row_count; i++) {
         const struct oracle_row *row = s->oracle.rows[i];
-        n += row->table == t &&
+        n += row->table == t && row->purged == ORACLE_STAYS &&
              (rights == NULL || (row->deleted_at == 0 && rights_hold(rights, &row->scope)));
     }
     return n;
@@ -102,7 +102,7 @@ static void compare_store_row(struct sim *s, const struct table *t, const struct
         sim_break(s, INV_ORACLE, "a row of %s has number %" PRId64 ", by the oracle %" PRId64,
                   t->name, col_int(q, 3), row->seq);
     }
-    if (col_is_null(q, 4) != (row->deleted_at == 0)) {
+    if (row->purged == ORACLE_GONE || col_is_null(q, 4) != (row->deleted_at == 0)) {
         sim_break(s, INV_RESURRECTION, "a row of %s lives, or doesn't, against the oracle",
                   t->name);
     }
@@ -195,7 +195,10 @@ static void compare_device_row(struct sim_device *d, const struct table *t,
         return;
     }
     if (!rights_hold(rights, &row->scope)) {
-        sim_break(s, INV_SCOPE, "%s still has a row of %s of another scope", where, t->name);
+        sim_break(s, INV_SCOPE,
+                  "%s still has a row of %s of another scope (%02x%02x seq %" PRId64
+                  ", by the oracle %" PRId64 ")",
+                  where, t->name, id[14], id[15], col_int(q, 1), row->seq);
     }
     if (col_int(q, 1) != row->seq) {
         sim_break(s, INV_EQUAL, "%s: a row of %s has number %" PRId64 ", by the oracle %" PRId64,

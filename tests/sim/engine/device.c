@@ -147,8 +147,9 @@ static void finish(struct sim_device *d, bool well)
 {
     struct sim *s = d->sim;
     const struct client_tally *t = client_session_tally(d->session);
-    sim_trace(s, "device %d ends %s: %" PRId64 " up, %" PRId64 " down", d->index,
-              well ? "well" : "badly", t->pushed, t->pulled);
+    sim_trace(s, "device %d ends %s: %" PRId64 " up, %" PRId64 " down, %" PRId64 " repaired%s",
+              d->index, well ? "well" : "badly", t->pushed, t->pulled, t->repaired,
+              t->gave_up ? ", in vain" : "");
     if (t->patrol_found > 0 && simdisk_struck(d->disk) == 0) {
         sim_break(s, INV_EQUAL, "device %d takes rows for damaged that came so", d->index);
     }
@@ -215,7 +216,7 @@ void device_sync_begin(struct sim_device *d)
 {
     struct sim *s = d->sim;
     d->sync_planned = false;
-    if (d->db == NULL || d->session != NULL) {
+    if (d->db == NULL || d->session != NULL || d->away) {
         return;
     }
     struct client_session_options options = {.verify =

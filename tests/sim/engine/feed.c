@@ -58,6 +58,7 @@ void feed_pushes(struct sim *s, struct sim_conn *c)
     struct cursor *dones = NULL;
     struct clocks now;
     host_now(&s->server.host, &now);
+    c->received_ms = now.wall_ms;
     arena_init(&arena, (size_t)64 * 1024 * 1024);
     enum wire_error wire = unpacker_feed(unpacker, buf_bytes(&c->request));
     while (wire == WIRE_OK && (wire = unpacker_next(unpacker, &arena, &m)) == WIRE_OK) {
@@ -100,6 +101,20 @@ static const struct sim_push *find_push(const struct sim *s, uint32_t device,
         found = found == NULL ? p : found;
     }
     return found;
+}
+
+/* What stood under that number in the same epoch; zeros: nobody saw it come. */
+static void find_rest(const struct sim *s, const struct sim_push *p, uint64_t device_seq,
+                      uint8_t identity[32])
+{
+    memset(identity, 0, 32);
+    for (size_t i = s->push_count; i > 0; i--) {
+        const struct sim_push *o = &s->pushes[i - 1];
+        if (o->device == p->device && o->epoch == p->epoch && o->device_seq == device_seq) {
+            memcpy(identity, o->identity, 32);
+            return;
+        }
+    }
 }
 
 /* ---- what the log says ---- */
@@ -271,6 +286,10 @@ static void feed_device(struct sim *s, struct entry *e)
         sim_break(s, INV_ONCE, "the log has a transaction that nobody sent");
         return;
     }
+    uint8_t rests[8][32];
+    for (size_t i = 0; i < p->rest_count; i++) {
+        find_rest(s, p, p->rests_on[i], rests[i]);
+    }
     check_once(s, e);
     check_times(s, e, p);
     note_saved(s, e, &tx);
@@ -280,6 +299,7 @@ static void feed_device(struct sim *s, struct entry *e)
                                .device_seq = e->device_seq,
                                .rest_count = p->rest_count,
                                .rests_on = p->rests_on,
+                               .rest_identities = rests,
                                .effective_ms = e->effective_ms,
                                .received_ms = e->received_ms,
                                .done_count = p->done_count,
@@ -319,6 +339,9 @@ void feed_hellos(struct sim *s, const int *conns, size_t count)
         if (c->session != NULL && server_session_next(c->session) != SERVER_FAULT) {
             oracle_hear(&s->oracle, c->number, s->firm->people[c->who], c->mask, c->cursors,
                         c->cursor_count);
+            if (server_session_status(c->session) == ANSWER_OK) {
+                oracle_show(&s->oracle, c->number, c->received_ms, c->cursors, c->cursor_count);
+            }
             for (int k = 0; k < SIM_DEVICES; k++) {
                 if (s->devices[k].number == c->number) {
                     show_token(&s->devices[k], c);
@@ -356,6 +379,7 @@ static void feed_server(struct sim *s, struct entry *e)
     s->write_pending = false;
     if (s->write.op == ORACLE_OTHER) {
         s->devices[SIM_LOST_DEVICE].revoked = true;
+        oracle_retire(&s->oracle, s->devices[SIM_LOST_DEVICE].number);
     }
     oracle_write(&s->oracle, &s->write, e->numbers, e->number_count, &broken);
     sim_trace(s, "server wrote %d: %zu rows", (int)s->write.op, e->number_count);

@@ -14,7 +14,7 @@ static void operate_work(struct sim *s)
 static void operate_sync(struct sim *s)
 {
     struct sim_device *d = any_device(s);
-    if (!d->sync_planned && d->db != NULL) {
+    if (!d->sync_planned && d->db != NULL && !d->away) {
         d->sync_planned = true;
         sim_plan(s, EVENT_SYNC, (int64_t)sim_below(s, 5000), d->index, d->life);
     }
@@ -344,6 +344,9 @@ void operate(struct sim *s)
 #undef OPERATOR
     };
     unsigned sum = 0;
+    if (features_operate(s)) {
+        return;
+    }
     for (size_t i = 0; i < count_of(operators); i++) {
         sum += operators[i].weights[s->turn];
     }

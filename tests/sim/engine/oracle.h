@@ -32,12 +32,15 @@ struct oracle_place {
     int64_t seq;
 };
 
+enum oracle_purged { ORACLE_STAYS, ORACLE_GOES /* being looked at */, ORACLE_GONE };
+
 struct oracle_row {
     const struct table *table;
     uint8_t id[16];
     struct scope_id scope;
     int64_t seq, entered, deleted_at;
-    struct value *values; /* by column number */
+    enum oracle_purged purged; /* a tombstone that the store has forgotten */
+    struct value *values;      /* by column number */
     struct oracle_version *versions;
     size_t place_count; /* the newest last; the oldest are forgotten */
     struct oracle_place places[ORACLE_PLACES_MAX];
@@ -70,6 +73,15 @@ struct oracle_loss { /* of a scope, or (role not 0) of a role */
     unsigned role;
     int64_t at_ms;
     uint64_t heard; /* bit n: device n has shown that it knows */
+};
+
+struct oracle_holder { /* a device, as its last hello showed it */
+    int64_t heard_ms;
+    bool retired;
+    bool unsure; /* whether its last hello was taken isn't known */
+    size_t count;
+    struct scope_id scopes[ORACLE_SCOPES_MAX];
+    int64_t dones[ORACLE_SCOPES_MAX];
 };
 
 /* What a person may hold. */
@@ -108,6 +120,7 @@ struct oracle {
         int64_t seq;
     } heads[ORACLE_SCOPES_MAX];
     uint8_t company[16];
+    struct oracle_holder holders[ORACLE_AUTHORS_MAX]; /* by small number */
     uint8_t authors[ORACLE_AUTHORS_MAX][16]; /* device ids by small number; 0: the server */
 };
 
@@ -134,6 +147,7 @@ struct oracle_push { /* a transaction as the server got it */
     uint8_t identity[32];
     size_t rest_count;
     const uint64_t *rests_on;
+    const uint8_t (*rest_identities)[32]; /* zeros: never seen */
     int64_t effective_ms;
     int64_t received_ms;
     size_t done_count; /* cursors of its hello */
@@ -184,6 +198,19 @@ void oracle_write(struct oracle *o, const struct oracle_write *w,
 /* A hello that was taken: what the device knows by now. Before its transactions are judged. */
 void oracle_hear(struct oracle *o, uint32_t device, const uint8_t person[16], unsigned mask,
                  const struct cursor *cursors, size_t count);
+
+/* ---- purging (oracle_purge.c) ---- */
+
+void oracle_load_holders(struct oracle *o, struct db *db);
+/* A hello that was taken at that time of the server's: all that the device holds. */
+void oracle_show(struct oracle *o, uint32_t device, int64_t at_ms, const struct cursor *cursors,
+                 size_t count);
+/* The machine died as it took one. */
+void oracle_unsure(struct oracle *o, uint32_t device);
+void oracle_retire(struct oracle *o, uint32_t device);
+/* Rows being looked at (ORACLE_GOES) point to nothing any more. */
+bool oracle_may_purge(const struct oracle *o, const struct oracle_row *row, int64_t now_ms);
+bool oracle_must_purge(const struct oracle *o, const struct oracle_row *row, int64_t now_ms);
 
 /* A device that writes does so as an author with an id: ties fall by it. */
 void oracle_author(struct oracle *o, uint32_t number, const uint8_t device[16]);

@@ -105,6 +105,13 @@ static struct value set_merge(struct oracle *o, const struct value *before,
 
 /* ---- who may, and what is there ---- */
 
+/* What the store has forgotten was never there. */
+static struct oracle_row *find_row(const struct oracle *o, uint16_t table, const uint8_t id[16])
+{
+    struct oracle_row *row = oracle_find(o, table, id);
+    return row == NULL || row->purged != ORACLE_STAYS ? NULL : row;
+}
+
 static bool left_unseen(const struct oracle_trial *t, const uint8_t id[16])
 {
     for (size_t i = 0; i < t->o->departure_count; i++) {
@@ -154,7 +161,7 @@ static struct trial_row *take_row(struct oracle_trial *t, const struct table *ta
         return row;
     }
     assert(t->row_count < TRIAL_ROWS_MAX);
-    struct oracle_row *old = oracle_find(t->o, table->number, id);
+    struct oracle_row *old = find_row(t->o, table->number, id);
     row = &t->rows[t->row_count++];
     memset(row, 0, sizeof *row);
     row->row = old;
@@ -217,7 +224,7 @@ static void check_refs(struct oracle_trial *t, const struct table *table,
             (c->ref == TABLE_person && memcmp(v->b.at, t->rights.person, 16) == 0)) {
             continue;
         }
-        const struct oracle_row *there = oracle_find(t->o, c->ref, v->b.at);
+        const struct oracle_row *there = find_row(t->o, c->ref, v->b.at);
         if (there == NULL || !sees(t, there->id, &there->scope)) {
             refuse_trial(t, "not_found");
         }
@@ -247,7 +254,7 @@ static void find_home(struct oracle_trial *t, struct trial_row *row)
     }
     if (row->table->scope == SCOPED_VIA) {
         const struct trial_row *fresh = in_trial(t, c->ref, v->b.at);
-        const struct oracle_row *parent = oracle_find(t->o, c->ref, v->b.at);
+        const struct oracle_row *parent = find_row(t->o, c->ref, v->b.at);
         if (fresh == NULL && parent != NULL && parent->deleted_at != 0 &&
             !stands_alone(row->table)) {
             refuse_trial(t, "deleted");
@@ -273,14 +280,14 @@ static bool parent_is_locked(struct oracle_trial *t, const struct trial_row *row
     }
     const struct value *v = &row->values[COLUMN_order_line_order_id];
     const struct oracle_row *order =
-        v->kind == VALUE_BLOB ? oracle_find(t->o, TABLE_sales_order, v->b.at) : NULL;
+        v->kind == VALUE_BLOB ? find_row(t->o, TABLE_sales_order, v->b.at) : NULL;
     return order != NULL && row_is_locked(order);
 }
 
 static void insert(struct oracle_trial *t, const struct table *table, const struct change *change)
 {
     if (in_trial(t, table->number, change->id) != NULL ||
-        oracle_find(t->o, table->number, change->id) != NULL) {
+        find_row(t->o, table->number, change->id) != NULL) {
         refuse_trial(t, "duplicate");
         return;
     }
@@ -441,7 +448,7 @@ static struct trial_row *find_living(struct oracle_trial *t, const struct table 
                                      const struct change *change, bool *gone)
 {
     const struct trial_row *fresh = in_trial(t, table->number, change->id);
-    const struct oracle_row *row = oracle_find(t->o, table->number, change->id);
+    const struct oracle_row *row = find_row(t->o, table->number, change->id);
     *gone = false;
     if (fresh == NULL && (row == NULL || !sees(t, row->id, &row->scope))) {
         refuse_trial(t, "not_found");
@@ -683,14 +690,21 @@ static void apply(struct oracle_trial *t, const struct oracle_number *numbers, s
     raise_heads(t->o, numbers, count);
 }
 
+/* What was judged under another number, in an epoch before, is known by its content. */
+static bool is_rest(const struct oracle_push *push, size_t i, const struct oracle_judged *j)
+{
+    bool same_number = j->epoch == push->epoch && j->device_seq == push->rests_on[i];
+    return j->device == push->device &&
+           (same_number || memcmp(j->identity, push->rest_identities[i], 32) == 0);
+}
+
 static void check_rests(struct oracle_trial *t)
 {
     const struct oracle *o = t->o;
     for (size_t i = 0; i < t->push->rest_count; i++) {
         for (size_t k = 0; k < o->judged_count; k++) {
             const struct oracle_judged *j = &o->judged[k];
-            if (j->device == t->push->device && j->epoch == t->push->epoch &&
-                j->device_seq == t->push->rests_on[i] && j->outcome == OUTCOME_REFUSED) {
+            if (is_rest(t->push, i, j) && j->outcome == OUTCOME_REFUSED) {
                 refuse_trial(t, "held");
             }
         }

@@ -76,6 +76,9 @@ void server_start(struct sim *s)
     if (err.code == ERR_OK) {
         v->up = true;
         feed_oracle(s);
+        if (s->features != 0) {
+            years_look(s, -1);
+        }
         return;
     }
     server_stop(s);
@@ -163,6 +166,11 @@ static void refuse(struct sim *s, int conn)
     if (!expected) {
         sim_break(s, INV_ALIVE, "the server answers %d %s", c->status, c->http_fault.code);
     }
+    if (c->fault ==
+        CONN_TRUNCATED) { /* its head told the length: nobody takes a part for a whole */
+        c->status = 0;
+        c->at = 0;
+    }
     server_drop(s, c);
     if (c->device < 0) {
         wire_drop(c);
@@ -244,6 +252,14 @@ static void conclude(struct sim *s, int conn, struct err err)
     }
 }
 
+/* Whether the machine took their hellos before it died will show when they speak again. */
+static void forget_hellos(struct sim *s, const int *taken, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        oracle_unsure(&s->oracle, s->conns[taken[i]].number);
+    }
+}
+
 static void retry_alone(struct sim *s, const int *taken, size_t count)
 {
     for (size_t i = 0; i < count && s->server.up; i++) {
@@ -254,6 +270,9 @@ static void retry_alone(struct sim *s, const int *taken, size_t count)
         struct err err = run_group(s, &taken[i], 1);
         if (err.code == ERR_OK) {
             feed_hellos(s, &taken[i], 1);
+        }
+        if (err.code != ERR_OK) {
+            forget_hellos(s, &taken[i], 1);
         }
         if (server_is_gone(s)) {
             return;
@@ -274,6 +293,8 @@ void server_group(struct sim *s)
     struct err err = run_group(s, taken, count);
     if (err.code == ERR_OK) {
         feed_hellos(s, taken, count);
+    } else {
+        forget_hellos(s, taken, count);
     }
     if (server_is_gone(s)) {
         return;

@@ -161,7 +161,11 @@ static void chaos(struct sim *s)
     static const enum sim_turn turns[] = {SIM_ANYTHING, SIM_ANYTHING, SIM_ANYTHING, SIM_COPIES,
                                           SIM_RIVALS};
     uint64_t steps = 20 + sim_below(s, 100);
-    s->turn = turns[sim_below(s, sizeof turns / sizeof turns[0])];
+    uint64_t turn = sim_below(s, 2 * count_of(turns));
+    s->turn = turns[turn % count_of(turns)];
+    if (turn >= count_of(turns)) {
+        features_draw(s);
+    }
     s->phase = PHASE_CHAOS;
     for (uint64_t i = 0; i < steps && s->broken == INV_NONE; i++) {
         operate(s);
@@ -174,6 +178,9 @@ static void chaos(struct sim *s)
 static void heal(struct sim *s)
 {
     s->phase = PHASE_HEAL;
+    for (size_t i = 0; i < SIM_DEVICES; i++) {
+        s->devices[i].away = false;
+    }
     simdisk_heal(s->server.disk);
     for (size_t i = 0; i < SIM_DEVICES; i++) {
         simdisk_heal(s->devices[i].disk);
@@ -307,6 +314,7 @@ void sim_boot(struct sim *s, const struct sim_firm *firm, uint64_t seed)
     s->server.log_no = -1;
     server_start(s);
     oracle_load(&s->oracle, s->server.writer_db);
+    oracle_load_holders(&s->oracle, s->server.writer_db);
     for (int i = 0; i < SIM_DEVICES; i++) {
         simdisk_load(s->devices[i].disk, firm->devices[i]);
         device_open(&s->devices[i]);
@@ -324,7 +332,7 @@ void sim_run(struct sim *s, const struct sim_firm *firm, uint64_t seed)
 {
     sim_boot(s, firm, seed);
     run_phases(s);
-    s->counts.device_ms = (s->now_ms - s->began_ms) * SIM_DEVICES;
+    s->counts.device_ms = (s->now_ms - s->began_ms - s->idle_ms) * SIM_DEVICES;
     sim_trace(s, "end: %" PRId64 " transactions", s->counts.transactions);
 }
 

@@ -15,6 +15,7 @@
 #include "common/sync/client_session.h"
 #include "common/sync/server_session.h"
 #include "protocol/codec.h"
+#include "tests/sim/engine/features.h"
 #include "tests/sim/engine/oracle.h"
 #include "tests/sim/engine/tape.h"
 #include "tests/support/fake_host.h"
@@ -101,6 +102,7 @@ struct sim_device {
     bool sync_planned;
     bool misled; /* a page was shown to this sync instead of an answer */
     bool revoked, copied, was_rolled_back;
+    bool away;           /* nobody syncs it */
     int64_t finished_ms; /* last sync that finished */
     int64_t saved_count; /* transactions */
     int64_t last_tx;     /* the newest of them */
@@ -148,9 +150,10 @@ struct sim_conn {
     int status;    /* of a fault, 0: none */
     struct fault http_fault;
     bool queued, chunk_planned;
-    uint8_t token[16]; /* its hello's */
-    bool replaced;     /* its device has shown a later token */
-    unsigned mask;     /* its hello's, with the cursors */
+    int64_t received_ms; /* by the server's clock */
+    uint8_t token[16];   /* its hello's */
+    bool replaced;       /* its device has shown a later token */
+    unsigned mask;       /* its hello's, with the cursors */
     size_t cursor_count;
     const struct cursor *cursors;
     struct server_session *session;
@@ -218,7 +221,9 @@ struct sim {
     struct tape tape;
     enum sim_phase phase;
     enum sim_turn turn;
+    unsigned features; /* a bit each */
     int64_t now_ms, began_ms;
+    int64_t idle_ms; /* of it, in which nobody did anything */
     uint64_t order;
     size_t event_count;
     struct event events[SIM_EVENTS];
@@ -310,6 +315,8 @@ void watch_end(struct sim_conn *c);
 
 /* ---- people (operators.c) ---- */
 void operate(struct sim *s); /* anything that may happen */
+/* After a purge at that time of the server's; -1: it was cut off. (years.c) */
+void years_look(struct sim *s, int64_t now_ms);
 /* ---- a user's work (work.c) ---- */
 struct cell sim_text(uint8_t column, const char *text);
 struct cell sim_int(uint8_t column, int64_t i);
