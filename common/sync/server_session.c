@@ -212,7 +212,7 @@ static struct err judge_pushes(struct server_session *s, struct store *st, struc
         .catalogue = s->request.hello.catalogue,
         .now = {.wall_ms = s->request.hello.wall_ms, .mono_ms = s->request.hello.mono_ms},
         .received_ms = s->received_ms,
-        .asked_ms = s->courier ? s->made_ms : s->received_ms,
+        .asked_ms = s->courier && !planted(FILE_AS_YOUNG) ? s->made_ms : s->received_ms,
         .verdict_seen = s->courier ? g->verdict_seen : s->request.hello.verdict_seen,
         .verdict_last = g->verdict_last};
     memcpy(j.now.boot, s->request.hello.boot, sizeof j.now.boot);
@@ -231,6 +231,7 @@ static struct err judge_pushes(struct server_session *s, struct store *st, struc
     }
     if (err.code == ERR_OK) {
         err = dones_read(st, s->device, &s->request.hello, &s->arena, &j.dones);
+        j.dones.by_file = s->courier;
     }
     if (err.code == ERR_OK && !s->courier) {
         err = dones_store(st, &j.dones);

@@ -228,6 +228,37 @@ static void file_of_a_former_device(void **state)
     world_check(w);
 }
 
+/* Ann helps out in Bob's book for a while. A file from before doesn't name the book, which says
+ * nothing of whether her phone has heard that she doesn't help any more. */
+static void an_old_file_has_heard_of_nothing(void **state)
+{
+    struct world *w = *state;
+    struct world_device *phone = &w->devices[ANN_PHONE];
+    struct complaint why;
+    struct buf file;
+    uint8_t mine[16], his[16], holder[16];
+    device_sync(phone);
+    device_customer(&w->devices[BOB_PHONE], "His", his);
+    device_sync(&w->devices[BOB_PHONE]);
+    device_customer(phone, "Mine", mine);
+    assert_int_equal(device_export(phone, &file), 1);
+    const struct cell cells[] = {cell_id(COLUMN_book_holder_book_id, w->books[BOB]),
+                                 cell_id(COLUMN_book_holder_person_id, w->people[ANN])};
+    world_new_id(w, holder);
+    assert_int_equal(world_put(w, TABLE_book_holder, holder, cells, 2, -1, &why), ERR_OK);
+    device_sync(phone);
+    device_sync(phone);
+    set_city(phone, his, "Helped");
+    assert_int_equal(world_delete(w, TABLE_book_holder, holder, -1, &why), ERR_OK);
+    assert_int_equal(world_take(w, &file).known, 1);
+    struct sync_result result = device_sync(phone);
+    assert_int_equal(result.tally.accepted, 1);
+    assert_server(w, his, "city", "Helped");
+    buf_release(&file);
+    world_heal(w);
+    world_check(w);
+}
+
 /* A revoked device's work waits for an admin, each transaction once. */
 static void revoked_work_goes_into_quarantine(void **state)
 {
@@ -356,6 +387,7 @@ int main(void)
         WORLD_TEST(file_of_an_older_epoch),
         WORLD_TEST(verdicts_of_a_file_reach_the_device),
         WORLD_TEST(file_of_a_former_device),
+        WORLD_TEST(an_old_file_has_heard_of_nothing),
         WORLD_TEST(revoked_work_goes_into_quarantine),
         WORLD_TEST(revoked_work_on_the_erased_is_not_kept),
         WORLD_TEST(bad_files_are_named),

@@ -13,6 +13,7 @@ struct done {
 struct dones {
     uint32_t device;     /* device_key.number */
     int64_t enrolled_ms; /* when it got there */
+    bool by_file;        /* a file told them, which may be older than what was heard since */
     size_t count;
     struct done *at; /* by scope */
 };

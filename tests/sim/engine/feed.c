@@ -18,23 +18,30 @@ static int64_t effective_of(const struct hello *hello, const struct clocks *writ
     return at > received_ms ? received_ms : at;
 }
 
-static void note_push(struct sim *s, const struct sim_conn *c, const struct hello *hello,
-                      const struct cursor *dones, const struct transaction *tx, int64_t received_ms)
+static struct sim_push *new_push(struct sim *s)
 {
-    struct buf row_form;
     if (s->push_count == SIM_PUSHES_MAX) {
         memmove(&s->pushes[0], &s->pushes[SIM_PUSHES_MAX / 2],
                 sizeof s->pushes[0] * (SIM_PUSHES_MAX / 2));
         s->push_count = SIM_PUSHES_MAX / 2;
     }
-    struct sim_push *p = &s->pushes[s->push_count++];
-    *p = (struct sim_push){.device = c->number,
+    return &s->pushes[s->push_count++];
+}
+
+static void note_push(struct sim *s, const struct feed_request *r, const struct hello *hello,
+                      const struct cursor *dones, const struct transaction *tx)
+{
+    struct buf row_form;
+    struct sim_push *p = new_push(s);
+    *p = (struct sim_push){.device = r->number,
                            .epoch = hello->epoch,
-                           .who = c->who,
+                           .who = r->who,
                            .device_seq = tx->device_seq,
-                           .received_ms = received_ms,
+                           .received_ms = r->received_ms,
                            .seen_ms = tx->written.seen_ms,
-                           .effective_ms = effective_of(hello, &tx->written, received_ms),
+                           .effective_ms = effective_of(hello, &tx->written, r->asked_ms),
+                           .mask = hello->mask,
+                           .by_courier = r->by_courier,
                            .rest_count = tx->rest_count < 8 ? tx->rest_count : 8,
                            .done_count = hello->cursor_count,
                            .dones = dones};
@@ -49,40 +56,71 @@ static void note_push(struct sim *s, const struct sim_conn *c, const struct hell
     buf_release(&row_form);
 }
 
-void feed_pushes(struct sim *s, struct sim_conn *c)
+static const struct cursor *keep_cursors(struct sim *s, const struct hello *hello)
+{
+    struct cursor *dones = arena_array(&s->arena, hello->cursor_count + 1, sizeof *dones);
+    for (size_t i = 0; i < hello->cursor_count; i++) {
+        dones[i] = hello->cursors[i];
+    }
+    return dones;
+}
+
+struct feed_hello feed_request(struct sim *s, const struct feed_request *r)
 {
     struct unpacker *unpacker = unpacker_new(PUSH_PLAIN_BYTES_MAX);
+    struct feed_hello out = {.mask = 0};
     struct arena arena;
     struct message m;
     struct hello hello = {0};
-    struct cursor *dones = NULL;
-    struct clocks now;
-    host_now(&s->server.host, &now);
-    c->received_ms = now.wall_ms;
     arena_init(&arena, (size_t)64 * 1024 * 1024);
-    enum wire_error wire = unpacker_feed(unpacker, buf_bytes(&c->request));
+    enum wire_error wire = unpacker_feed(unpacker, r->request);
     while (wire == WIRE_OK && (wire = unpacker_next(unpacker, &arena, &m)) == WIRE_OK) {
         if (m.kind == MESSAGE_HELLO) {
             hello = m.hello;
-            hello_fill_in(&hello, s->oracle.authors[c->number], s->firm->people[c->who],
+            hello_fill_in(&hello, s->oracle.authors[r->number], s->firm->people[r->who],
                           s->oracle.company);
-            dones = arena_array(&s->arena, hello.cursor_count + 1, sizeof *dones);
-            for (size_t i = 0; i < hello.cursor_count; i++) {
-                dones[i] = hello.cursors[i];
-            }
-            memcpy(c->token, hello.token, sizeof c->token);
-            c->mask = hello.mask;
-            c->cursors = dones;
-            c->cursor_count = hello.cursor_count;
-            sim_trace(s, "hello of %u: epoch %u, verdict %" PRIu64 ", %zu cursors", c->number,
+            out = (struct feed_hello){.mask = hello.mask,
+                                      .cursor_count = hello.cursor_count,
+                                      .cursors = keep_cursors(s, &hello)};
+            memcpy(out.token, hello.token, sizeof out.token);
+            sim_trace(s, "hello of %u: epoch %u, verdict %" PRIu64 ", %zu cursors", r->number,
                       hello.epoch, hello.verdict_seen, hello.cursor_count);
         }
         for (size_t i = 0; m.kind == MESSAGE_BATCH && i < m.batch.count; i++) {
-            note_push(s, c, &hello, dones, &m.batch.transactions[i], now.wall_ms);
+            note_push(s, r, &hello, out.cursors, &m.batch.transactions[i]);
         }
     }
     arena_release(&arena);
     unpacker_free(unpacker);
+    return out;
+}
+
+void feed_pushes(struct sim *s, struct sim_conn *c)
+{
+    struct clocks now;
+    host_now(&s->server.host, &now);
+    const struct feed_request r = {.request = buf_bytes(&c->request),
+                                   .number = c->number,
+                                   .who = c->who,
+                                   .asked_ms = now.wall_ms,
+                                   .received_ms = now.wall_ms};
+    const struct feed_hello hello = feed_request(s, &r);
+    memcpy(c->token, hello.token, sizeof c->token);
+    c->received_ms = now.wall_ms;
+    c->mask = hello.mask;
+    c->cursors = hello.cursors;
+    c->cursor_count = hello.cursor_count;
+}
+
+/* It stands in epoch 0, which no device has, and rests on nothing. */
+void feed_released(struct sim *s, uint32_t number, const uint8_t identity[32], int64_t now_ms)
+{
+    struct sim_push *p = new_push(s);
+    *p = (struct sim_push){.device = number,
+                           .who = s->devices[SIM_LOST_DEVICE].who,
+                           .received_ms = now_ms,
+                           .released = true};
+    memcpy(p->identity, identity, sizeof p->identity);
 }
 
 /* The push that was judged at that moment; else the last one that brought it. */
@@ -201,7 +239,7 @@ static void check_once(struct sim *s, const struct entry *e)
         bool before = j->device == e->device && j->epoch == e->epoch;
         last = before && j->device_seq > last ? j->device_seq : last;
     }
-    if (e->device_seq <= last) {
+    if (e->device_seq <= last && e->epoch != 0) { /* in epoch 0, an admin's order counts */
         sim_break(s, INV_ORDER, "%" PRIu64 " of device %u was judged after %" PRIu64, e->device_seq,
                   e->device, last);
     }
@@ -233,7 +271,8 @@ static void check_clock(struct sim *s, const struct entry *e, const struct sim_s
     }
 }
 
-static void note_saved(struct sim *s, const struct entry *e, const struct transaction *tx)
+static void note_saved(struct sim *s, const struct entry *e, const struct sim_push *p,
+                       const struct transaction *tx)
 {
     for (size_t i = 0; i < tx->change_count; i++) {
         for (size_t k = 0; k < tx->changes[i].cell_count; k++) {
@@ -241,7 +280,9 @@ static void note_saved(struct sim *s, const struct entry *e, const struct transa
             if (saved != NULL && !saved->judged) {
                 saved->judged = true;
                 saved->outcome = e->outcome;
-                check_clock(s, e, saved);
+                if (!p->by_courier && !p->released) { /* else by the clock that it was made by */
+                    check_clock(s, e, saved);
+                }
             }
         }
     }
@@ -291,8 +332,10 @@ static void feed_device(struct sim *s, struct entry *e)
         find_rest(s, p, p->rests_on[i], rests[i]);
     }
     check_once(s, e);
-    check_times(s, e, p);
-    note_saved(s, e, &tx);
+    if (!p->released) {
+        check_times(s, e, p);
+    }
+    note_saved(s, e, p, &tx);
     struct oracle_push push = {.tx = &tx,
                                .device = e->device,
                                .epoch = e->epoch,
@@ -303,7 +346,9 @@ static void feed_device(struct sim *s, struct entry *e)
                                .effective_ms = e->effective_ms,
                                .received_ms = e->received_ms,
                                .done_count = p->done_count,
-                               .dones = p->dones};
+                               .dones = p->dones,
+                               .mask = p->mask,
+                               .as_now = p->released};
     memcpy(push.device_id, s->oracle.authors[e->device], 16);
     memcpy(push.person, s->firm->people[p->who], 16);
     memcpy(push.identity, e->identity, 32);

@@ -97,7 +97,8 @@ static void add_customers(struct founding *f)
     }
 }
 
-static void enrol(struct founding *f, enum sim_person who, struct simdisk *disk)
+static void enrol(struct founding *f, enum sim_person who, struct simdisk *disk,
+                  uint8_t secret_key[64])
 {
     struct enrol request = {.name = bytes_text("phone"), .app = bytes_text("sim 1")};
     const struct db_options options = {.mode = DB_CREATE, .vfs = simdisk_name(disk)};
@@ -109,9 +110,11 @@ static void enrol(struct founding *f, enum sim_person who, struct simdisk *disk)
     for (size_t i = 0; i < sizeof request.secret; i++) {
         request.secret[i] = (uint8_t)fake_host_next(&f->host.chance);
     }
-    for (size_t i = 0; i < sizeof request.public_key; i++) {
-        request.public_key[i] = (uint8_t)fake_host_next(&f->host.chance);
+    uint8_t seed[32];
+    for (size_t i = 0; i < sizeof seed; i++) {
+        seed[i] = (uint8_t)fake_host_next(&f->host.chance);
     }
+    crypto_sign_seed_keypair(request.public_key, secret_key, seed);
     crypto_hash_sha256(hash, request.secret, sizeof request.secret);
     must(db_begin(f->db, DB_LOCK_WRITE));
     must(store_invite(&f->store, f->firm->people[who], hash, START_MS, START_MS + 1000000));
@@ -201,7 +204,7 @@ void firm_found(struct sim_firm *firm)
     found_store(&f, disk);
     for (int i = 0; i < SIM_DEVICES; i++) {
         struct simdisk *device = simdisk_new("found-device", no_chance, NULL);
-        enrol(&f, whose[i], device);
+        enrol(&f, whose[i], device, firm->secret_keys[i]);
         firm->devices[i] = simdisk_save(device);
         simdisk_free(device);
     }

@@ -218,7 +218,7 @@ static void operate_cost(struct sim *s)
     }
 }
 
-static void operate_revoke(struct sim *s)
+void operate_revoke(struct sim *s)
 {
     struct sim_device *d = &s->devices[SIM_LOST_DEVICE];
     struct sim_server *v = &s->server;

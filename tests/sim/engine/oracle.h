@@ -150,6 +150,8 @@ struct oracle_push { /* a transaction as the server got it */
     const uint8_t (*rest_identities)[32]; /* zeros: never seen */
     int64_t effective_ms;
     int64_t received_ms;
+    unsigned mask;     /* of its hello */
+    bool as_now;       /* judged by what its author holds now, whatever was lost */
     size_t done_count; /* cursors of its hello */
     const struct cursor *dones;
 };

@@ -166,8 +166,8 @@ void oracle_hear(struct oracle *o, uint32_t device, const uint8_t person[16], un
 bool oracle_heard(struct oracle *o, const struct oracle_push *push, const struct scope_id *scope,
                   int64_t seq)
 {
-    return cursor_of(push->dones, push->done_count, scope) == NULL ||
-           *done_of(o, push->device, scope) >= seq;
+    const struct cursor *shown = cursor_of(push->dones, push->done_count, scope);
+    return shown == NULL || shown->done >= seq || *done_of(o, push->device, scope) >= seq;
 }
 
 void oracle_rights_of_author(const struct oracle *o, const struct oracle_push *push,
@@ -178,7 +178,9 @@ void oracle_rights_of_author(const struct oracle *o, const struct oracle_push *p
     *out = now;
     for (size_t i = 0; i < o->loss_count; i++) {
         const struct oracle_loss *l = &o->losses[i];
-        bool counts = memcmp(l->person, push->person, 16) == 0 &&
+        bool knows = l->role != 0 ? (push->mask & l->role) == 0
+                                  : cursor_of(push->dones, push->done_count, &l->scope) == NULL;
+        bool counts = memcmp(l->person, push->person, 16) == 0 && !push->as_now && !knows &&
                       (l->heard >> push->device & 1) == 0 &&
                       l->at_ms > push->received_ms - ORACLE_LEFT_MS_MAX;
         if (!counts || (l->role == 0 && rights_hold(&now, &l->scope))) {

@@ -352,6 +352,7 @@ void sim_release(struct sim *s)
         simdisk_free(d->disk);
         simdisk_image_free(d->copy);
     }
+    courier_release_files(s);
     server_stop(s);
     simdisk_free(s->server.disk);
     oracle_release(&s->oracle);

@@ -32,6 +32,7 @@
 #define SIM_GROUP_MAX   8
 #define SIM_SAVED_MAX   1024
 #define SIM_PUSHES_MAX  2048
+#define SIM_FILES_MAX   4   /* of couriers, under way */
 #define SIM_TOKENS_MAX  256 /* of a device; later ones are not looked at */
 #define SIM_ROWS_MAX    512
 #define SIM_SCOPES_MAX  ORACLE_SCOPES_MAX
@@ -57,6 +58,7 @@ struct sim_firm {
     int64_t now_ms;
     struct simdisk_image *store;
     struct simdisk_image *devices[SIM_DEVICES];
+    uint8_t secret_keys[SIM_DEVICES][64];
     uint8_t people[SIM_PEOPLE][16], books[SIM_PEOPLE][16];
     uint8_t price_list[16], products[SIM_PRODUCTS][16];
     uint8_t customers[SIM_CUSTOMERS][16];
@@ -193,10 +195,19 @@ struct sim_push { /* a transaction as a request brought it */
     uint64_t device_seq;
     uint8_t identity[32];
     int64_t received_ms, effective_ms, seen_ms;
+    unsigned mask;
+    bool by_courier;
+    bool released; /* an admin's word let it in */
     size_t rest_count;
     uint64_t rests_on[8];
     size_t done_count;
     const struct cursor *dones;
+};
+
+struct sim_file { /* of a courier */
+    bool used;
+    int device;
+    struct buf bytes;
 };
 
 struct sim_server {
@@ -245,6 +256,7 @@ struct sim {
         uint8_t id[16];
     } rows[SIM_ROWS_MAX];
     uint8_t helper[16];
+    struct sim_file files[SIM_FILES_MAX];
     struct { /* that a manager has open in the dashboard */
         bool open;
         uint8_t id[16];
@@ -287,6 +299,23 @@ void server_drop(struct sim *s, struct sim_conn *c);
 /* What the log holds beyond what the oracle knows goes to the oracle. */
 void feed_oracle(struct sim *s);
 void feed_pushes(struct sim *s, struct sim_conn *c);
+struct feed_request { /* as the server gets it */
+    struct bytes request;
+    uint32_t number;
+    enum sim_person who;
+    int64_t asked_ms; /* the server's time at which the device's clocks stood as its hello says */
+    int64_t received_ms;
+    bool by_courier;
+};
+struct feed_hello {
+    unsigned mask;
+    size_t cursor_count;
+    const struct cursor *cursors;
+    uint8_t token[16];
+};
+struct feed_hello feed_request(struct sim *s, const struct feed_request *r);
+/* Work of a revoked device is about to be let in. */
+void feed_released(struct sim *s, uint32_t number, const uint8_t identity[32], int64_t now_ms);
 /* A group was committed: its hellos were taken. */
 void feed_hellos(struct sim *s, const int *conns, size_t count);
 
@@ -315,6 +344,8 @@ void watch_end(struct sim_conn *c);
 
 /* ---- people (operators.c) ---- */
 void operate(struct sim *s); /* anything that may happen */
+void operate_revoke(struct sim *s);
+void courier_release_files(struct sim *s);
 /* After a purge at that time of the server's; -1: it was cut off. (years.c) */
 void years_look(struct sim *s, int64_t now_ms);
 /* ---- a user's work (work.c) ---- */
