@@ -225,6 +225,32 @@ bool simdisk_rot(struct simdisk *d, const char *path, size_t byte, unsigned bit)
     return true;
 }
 
+bool simdisk_finds(struct bytes all, struct bytes what)
+{
+    for (size_t at = 0; what.size > 0 && at + what.size <= all.size;) {
+        const uint8_t *first = memchr(all.at + at, what.at[0], all.size - what.size - at + 1);
+        if (first == NULL) {
+            return false;
+        }
+        if (memcmp(first, what.at, what.size) == 0) {
+            return true;
+        }
+        at = (size_t)(first - all.at) + 1;
+    }
+    return false;
+}
+
+bool simdisk_holds(const struct simdisk *d, struct bytes what)
+{
+    for (const struct simfile *f = d->files; f != NULL; f = f->next) {
+        if (simdisk_finds(bytes_of(f->shown, f->size), what) ||
+            simdisk_finds(bytes_of(f->durable, f->durable_size), what)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void simdisk_die(struct simdisk *d)
 {
     d->dead = true;

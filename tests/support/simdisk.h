@@ -60,6 +60,10 @@ void simdisk_set_room(struct simdisk *d, size_t bytes);
 /* Turns one bit of a file, in what is durable as in what is shown. False: there is none. */
 bool simdisk_rot(struct simdisk *d, const char *path, size_t byte, unsigned bit);
 
+/* Whether any file holds the bytes, as it is shown or in what is durable. */
+bool simdisk_holds(const struct simdisk *d, struct bytes what);
+bool simdisk_finds(struct bytes all, struct bytes what);
+
 /* The machine is gone: whatever its databases still ask fails and changes nothing. Close them, then
  * restart. */
 void simdisk_die(struct simdisk *d);

@@ -286,6 +286,7 @@ struct err judge_run(struct judge *j, const struct push *push, const struct tran
     t.work.has_person = true;
     memcpy(t.work.person, j->permit->person, sizeof t.work.person);
     struct err err = erase_forbids(j->st, tx, &t.erased);
+    t.erased = t.erased && !planted(ERASED_WRITTEN);
     if (err.code == ERR_OK && t.erased) {
         complaint_fill(&t.why, "erased", NULL, NULL, NULL);
         *outcome = OUTCOME_REFUSED;

@@ -69,7 +69,7 @@ static struct err shred_unchained(struct store *st, const struct table *t, const
 static struct err shred_changes(struct store *st, const struct table *t, const uint8_t id[16])
 {
     struct replaced r;
-    bool found = true;
+    bool found = !planted(REPLACED_UNSHREDDED);
     struct err err = shred_unchained(st, t, id);
     while (err.code == ERR_OK && found) {
         err = next_replaced(st, t, id, &r, &found);

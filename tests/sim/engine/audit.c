@@ -139,6 +139,9 @@ static void check_kept(struct sim *s)
     for (size_t i = 0; i < s->oracle.kept_count && s->broken == INV_NONE; i++) {
         const struct oracle_kept *k = &s->oracle.kept[i];
         struct stmt q;
+        if (oracle_is_erased(&s->oracle, k->table, k->id)) {
+            continue;
+        }
         if (db_use(s->server.writer_db, sql, &q).code != ERR_OK) {
             return;
         }
@@ -328,6 +331,7 @@ static void check_lost(struct sim *s)
         }
         const struct oracle_row *row = oracle_find(&s->oracle, saved->column->table, saved->row);
         bool stands = row == NULL || row->deleted_at != 0 ||
+                      oracle_is_erased(&s->oracle, saved->column->table, saved->row) ||
                       sim_serial(&row->values[saved->column->number]) == saved->serial;
         if (!stands && !is_kept(&s->oracle, saved) && !was_seen_and_replaced(s, saved)) {
             sim_break(s, INV_LOST, "w%d of device %d in %s: there is w%d, and nobody saw it go",
@@ -368,8 +372,10 @@ void audit_all(struct sim *s)
             check_inbox(d);
             check_effects(d);
             audit_device_saved(d);
+            audit_erased_device(d);
         }
     }
+    audit_erased_store(s);
     sim_trace(s, "audited %zu rows", s->oracle.row_count);
 }
 

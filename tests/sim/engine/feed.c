@@ -53,6 +53,9 @@ static void note_push(struct sim *s, const struct feed_request *r, const struct 
         sim_break(s, INV_ALIVE, "a transaction that has no row form");
     }
     transaction_identity(buf_bytes(&row_form), p->identity);
+    if ((s->features >> SIM_ERASURE & 1) != 0) {
+        p->row_form = arena_copy(&s->arena, buf_bytes(&row_form));
+    }
     buf_release(&row_form);
 }
 
@@ -112,17 +115,6 @@ void feed_pushes(struct sim *s, struct sim_conn *c)
     c->cursor_count = hello.cursor_count;
 }
 
-/* It stands in epoch 0, which no device has, and rests on nothing. */
-void feed_released(struct sim *s, uint32_t number, const uint8_t identity[32], int64_t now_ms)
-{
-    struct sim_push *p = new_push(s);
-    *p = (struct sim_push){.device = number,
-                           .who = s->devices[SIM_LOST_DEVICE].who,
-                           .received_ms = now_ms,
-                           .released = true};
-    memcpy(p->identity, identity, sizeof p->identity);
-}
-
 /* The push that was judged at that moment; else the last one that brought it. */
 static const struct sim_push *find_push(const struct sim *s, uint32_t device,
                                         const uint8_t identity[32], int64_t received_ms)
@@ -139,6 +131,20 @@ static const struct sim_push *find_push(const struct sim *s, uint32_t device,
         found = found == NULL ? p : found;
     }
     return found;
+}
+
+/* It stands in epoch 0, which no device has, and rests on nothing. */
+void feed_released(struct sim *s, uint32_t number, const uint8_t identity[32], int64_t now_ms)
+{
+    const struct sim_push *came = find_push(s, number, identity, -1);
+    struct bytes row_form = came == NULL ? bytes_of(NULL, 0) : came->row_form;
+    struct sim_push *p = new_push(s);
+    *p = (struct sim_push){.device = number,
+                           .who = s->devices[SIM_LOST_DEVICE].who,
+                           .row_form = row_form,
+                           .received_ms = now_ms,
+                           .released = true};
+    memcpy(p->identity, identity, sizeof p->identity);
 }
 
 /* What stood under that number in the same epoch; zeros: nobody saw it come. */
@@ -323,7 +329,8 @@ static void feed_device(struct sim *s, struct entry *e)
     struct oracle_verdict verdict;
     const char *broken = NULL;
     const struct sim_push *p = find_push(s, e->device, e->identity, e->received_ms);
-    if (p == NULL || transaction_decode(e->body, &s->arena, &tx) != WIRE_OK) {
+    struct bytes body = e->body.size > 0 || p == NULL ? e->body : p->row_form;
+    if (p == NULL || transaction_decode(body, &s->arena, &tx) != WIRE_OK) {
         sim_break(s, INV_ONCE, "the log has a transaction that nobody sent");
         return;
     }

@@ -74,12 +74,14 @@ static const struct oracle_row *any_customer(struct sim *s)
     if (s->turn == SIM_RIVALS) {
         const struct oracle_row *row =
             oracle_find(&s->oracle, TABLE_customer, s->firm->customers[0]);
-        return row->deleted_at == 0 ? row : NULL;
+        bool good = row->deleted_at == 0 && !oracle_is_erased(&s->oracle, TABLE_customer, row->id);
+        return good ? row : NULL;
     }
     for (int tries = 0; tries < 6; tries++) {
         size_t i = (size_t)sim_below(s, s->row_count);
         const struct oracle_row *row = oracle_find(&s->oracle, TABLE_customer, s->rows[i].id);
-        if (row != NULL && row->deleted_at == 0) {
+        if (row != NULL && row->deleted_at == 0 &&
+            !oracle_is_erased(&s->oracle, TABLE_customer, row->id)) {
             return row;
         }
     }
@@ -97,6 +99,7 @@ static void note_server_text(struct sim *s, const struct oracle_row *row, uint8_
     *saved = (struct sim_saved){.device = -1,
                                 .serial = serial,
                                 .judged = true,
+                                .true_ms = s->now_ms,
                                 .column = table_column(row->table, column),
                                 .saw = saw};
     memcpy(saved->row, row->id, 16);
@@ -113,7 +116,7 @@ static void operate_server_put(struct sim *s)
         return;
     }
     int saw = sim_serial(&row->values[column]);
-    (void)snprintf(text, sizeof text, "w%d.", ++s->serial);
+    sim_text_of(s, ++s->serial, text);
     struct oracle_write w = {.op = ORACLE_PUT, .table = TABLE_customer, .cell_count = 1};
     memcpy(w.id, row->id, 16);
     w.cells[0] = sim_text(column, text);
@@ -136,11 +139,12 @@ static void operate_page(struct sim *s)
         return;
     }
     const struct oracle_row *row = oracle_find(&s->oracle, TABLE_customer, s->page.id);
-    if (!s->server.up || row->deleted_at != 0) {
+    if (!s->server.up || row->deleted_at != 0 ||
+        oracle_is_erased(&s->oracle, TABLE_customer, row->id)) {
         return;
     }
     bool stale = row->seq != s->page.seq;
-    (void)snprintf(text, sizeof text, "w%d.", ++s->serial);
+    sim_text_of(s, ++s->serial, text);
     struct oracle_write w = {.op = ORACLE_PUT, .table = TABLE_customer, .cell_count = 1};
     memcpy(w.id, row->id, 16);
     w.cells[0] = sim_text(COLUMN_customer_city, text);

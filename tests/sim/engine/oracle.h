@@ -16,6 +16,7 @@
 #define ORACLE_LOSSES_MAX  64
 #define ORACLE_PEOPLE_MAX  8
 #define ORACLE_DONES_MAX   256
+#define ORACLE_ERASED_MAX  256
 #define ORACLE_LEFT_MS_MAX (INT64_C(14) * 24 * 3600 * 1000)
 
 struct oracle_version {
@@ -104,6 +105,11 @@ struct oracle {
     struct oracle_departure departures[ORACLE_LIST_MAX];
     size_t kept_count;
     struct oracle_kept kept[ORACLE_LIST_MAX];
+    size_t erased_count;
+    struct {
+        uint16_t table;
+        uint8_t id[16];
+    } erased[ORACLE_ERASED_MAX];
     size_t judged_count;
     struct oracle_judged judged[ORACLE_LIST_MAX];
     size_t loss_count;
@@ -183,7 +189,8 @@ enum oracle_op {
     ORACLE_PUT,
     ORACLE_DELETE,
     ORACLE_MOVE,
-    ORACLE_OTHER /* enrolment, revocation: only numbers are looked at */
+    ORACLE_ERASE, /* the turn of one row */
+    ORACLE_OTHER  /* enrolment, revocation: only numbers are looked at */
 };
 struct oracle_write { /* by the server itself */
     enum oracle_op op;
@@ -193,6 +200,7 @@ struct oracle_write { /* by the server itself */
     struct cell cells[8];
     uint8_t book[16]; /* MOVE */
     int64_t at_ms;
+    int64_t erased_ms; /* ERASE: when it was asked for */
 };
 void oracle_write(struct oracle *o, const struct oracle_write *w,
                   const struct oracle_number *numbers, size_t count, const char **broken);
@@ -200,6 +208,14 @@ void oracle_write(struct oracle *o, const struct oracle_write *w,
 /* A hello that was taken: what the device knows by now. Before its transactions are judged. */
 void oracle_hear(struct oracle *o, uint32_t device, const uint8_t person[16], unsigned mask,
                  const struct cursor *cursors, size_t count);
+
+/* ---- erasing (oracle_erase.c) ---- */
+
+/* A customer's contacts go with it. */
+void oracle_erase(struct oracle *o, uint16_t table, const uint8_t id[16]);
+bool oracle_is_erased(const struct oracle *o, uint16_t table, const uint8_t id[16]);
+/* Whether what stands in the column goes. */
+bool oracle_erases(uint16_t table, uint8_t column);
 
 /* ---- purging (oracle_purge.c) ---- */
 

@@ -16,5 +16,9 @@ void oracle_rights_of_author(const struct oracle *o, const struct oracle_push *p
 /* Whether the device can have heard of what has that number in the scope, or has no copy of it. */
 bool oracle_heard(struct oracle *o, const struct oracle_push *push, const struct scope_id *scope,
                   int64_t seq);
+/* Whether it writes to somebody who is erased. */
+bool oracle_forbids(const struct oracle *o, const struct transaction *tx);
+void oracle_blank(struct oracle *o, const struct oracle_write *w,
+                  const struct oracle_number *numbers, size_t count);
 
 #endif

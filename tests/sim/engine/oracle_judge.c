@@ -748,6 +748,9 @@ void oracle_judge(struct oracle *o, const struct oracle_push *push, enum outcome
     t->push = push;
     oracle_rights_of_author(o, push, &t->rights);
     o->commit++;
+    if (oracle_forbids(o, push->tx)) {
+        refuse_trial(t, "erased");
+    }
     check_rests(t);
     for (size_t i = 0; i < push->tx->change_count && t->code == NULL; i++) {
         run_change(t, &push->tx->changes[i]);
@@ -845,6 +848,8 @@ void oracle_write(struct oracle *o, const struct oracle_write *w,
     *broken = check_numbers(o, numbers, count);
     if (*broken == NULL && w->op == ORACLE_MOVE) {
         move(o, w, numbers, count);
+    } else if (*broken == NULL && w->op == ORACLE_ERASE) {
+        oracle_blank(o, w, numbers, count);
     } else if (*broken == NULL && w->op != ORACLE_OTHER) {
         put(o, w, numbers, count, broken);
     }

@@ -78,6 +78,7 @@ void server_start(struct sim *s)
         feed_oracle(s);
         if (s->features != 0) {
             years_look(s, -1);
+            erasure_look(s);
         }
         return;
     }

@@ -204,6 +204,7 @@ static void reach_peace(struct sim *s, enum invariant which)
     int64_t until = s->now_ms + HEAL_MS;
     bool quiet = false;
     while (!quiet && s->broken == INV_NONE && s->now_ms < until) {
+        erasure_finish(s);
         everybody_syncs(s);
         sim_pass(s, HEAL_STEP_MS);
         quiet = s->broken == INV_NONE && audit_is_quiet(s, why, sizeof why);

@@ -32,6 +32,7 @@
 #define SIM_GROUP_MAX   8
 #define SIM_SAVED_MAX   1024
 #define SIM_PUSHES_MAX  2048
+#define SIM_TEXT_MAX    24
 #define SIM_FILES_MAX   4   /* of couriers, under way */
 #define SIM_TOKENS_MAX  256 /* of a device; later ones are not looked at */
 #define SIM_ROWS_MAX    512
@@ -196,6 +197,7 @@ struct sim_push { /* a transaction as a request brought it */
     uint8_t identity[32];
     int64_t received_ms, effective_ms, seen_ms;
     unsigned mask;
+    struct bytes row_form; /* where the log may forget it at once */
     bool by_courier;
     bool released; /* an admin's word let it in */
     size_t rest_count;
@@ -208,6 +210,14 @@ struct sim_file { /* of a courier */
     bool used;
     int device;
     struct buf bytes;
+};
+
+struct sim_erasure { /* the last that was asked for */
+    bool asked;      /* and it isn't known yet whether it began */
+    int64_t at_ms;   /* by the server's clock */
+    int64_t began_ms;
+    uint16_t table;
+    uint8_t id[16];
 };
 
 struct sim_server {
@@ -257,6 +267,7 @@ struct sim {
     } rows[SIM_ROWS_MAX];
     uint8_t helper[16];
     struct sim_file files[SIM_FILES_MAX];
+    struct sim_erasure erasure;
     struct { /* that a manager has open in the dashboard */
         bool open;
         uint8_t id[16];
@@ -346,6 +357,11 @@ void watch_end(struct sim_conn *c);
 void operate(struct sim *s); /* anything that may happen */
 void operate_revoke(struct sim *s);
 void courier_release_files(struct sim *s);
+/* erasure.c: after anything that may have begun one; all that is under way; what must be gone. */
+void erasure_look(struct sim *s);
+void erasure_finish(struct sim *s);
+void audit_erased_device(struct sim_device *d);
+void audit_erased_store(struct sim *s);
 /* After a purge at that time of the server's; -1: it was cut off. (years.c) */
 void years_look(struct sim *s, int64_t now_ms);
 /* ---- a user's work (work.c) ---- */
@@ -354,6 +370,8 @@ struct cell sim_int(uint8_t column, int64_t i);
 struct cell sim_id(uint8_t column, const uint8_t id[16]);
 /* The serial number in a text like "w17."; 0: it is no such text. */
 int sim_serial(const struct value *v);
+/* The text of that number, as people write it. */
+void sim_text_of(const struct sim *s, int serial, char text[SIM_TEXT_MAX]);
 void work_anything(struct sim_device *d);
 /* Transactions that its file holds beyond those counted. */
 void work_count(struct sim_device *d);

@@ -30,6 +30,12 @@ int sim_serial(const struct value *v)
     return serial;
 }
 
+void sim_text_of(const struct sim *s, int serial, char text[SIM_TEXT_MAX])
+{
+    bool long_ones = (s->features >> SIM_ERASURE & 1) != 0; /* that stand nowhere by chance */
+    (void)snprintf(text, SIM_TEXT_MAX, "w%d.%s", serial, long_ones ? "somebody" : "");
+}
+
 /* ---- what was saved ---- */
 
 /* The serial of the text that a device shows in a cell; 0: none; -1: the row isn't there. */
@@ -212,7 +218,7 @@ static bool draw_customer(struct sim_device *d, uint8_t id[16])
 static const char *new_text(struct sim *s, char text[24], int *serial)
 {
     *serial = ++s->serial;
-    (void)snprintf(text, 24, "w%d.", *serial);
+    sim_text_of(s, *serial, text);
     return text;
 }
 
