@@ -153,6 +153,7 @@ static void finish(struct sim_device *d, bool well)
     if (t->patrol_found > 0 && simdisk_struck(d->disk) == 0) {
         sim_break(s, INV_EQUAL, "device %d takes rows for damaged that came so", d->index);
     }
+    d->settled |= well && t->digest_asked && t->digest_equal;
     client_session_free(d->session);
     d->session = NULL;
     s->counts.syncs++;

@@ -334,6 +334,7 @@ static void operate_copy(struct sim *s)
     }
     d->last_tx = d->copied_count;
     d->was_rolled_back = true;
+    d->settled = false;
     sim_trace(s, "device %d is an older copy", d->index);
 }
 

@@ -106,6 +106,7 @@ struct sim_device {
     bool misled; /* a page was shown to this sync instead of an answer */
     bool revoked, copied, was_rolled_back;
     bool away;           /* nobody syncs it */
+    bool settled;        /* has compared digests since it was set back */
     int64_t finished_ms; /* last sync that finished */
     int64_t saved_count; /* transactions */
     int64_t last_tx;     /* the newest of them */
