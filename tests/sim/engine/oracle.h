@@ -16,6 +16,7 @@
 #define ORACLE_LOSSES_MAX  64
 #define ORACLE_PEOPLE_MAX  8
 #define ORACLE_DONES_MAX   256
+#define ORACLE_PROOFS_MAX  64
 #define ORACLE_ERASED_MAX  256
 #define ORACLE_LEFT_MS_MAX (INT64_C(14) * 24 * 3600 * 1000)
 
@@ -105,6 +106,11 @@ struct oracle {
     struct oracle_departure departures[ORACLE_LIST_MAX];
     size_t kept_count;
     struct oracle_kept kept[ORACLE_LIST_MAX];
+    size_t proof_count;
+    struct {
+        char sha256[65];
+        uint8_t person[16];
+    } proofs[ORACLE_PROOFS_MAX]; /* who brought which picture whole */
     size_t erased_count;
     struct {
         uint16_t table;
@@ -208,6 +214,15 @@ void oracle_write(struct oracle *o, const struct oracle_write *w,
 /* A hello that was taken: what the device knows by now. Before its transactions are judged. */
 void oracle_hear(struct oracle *o, uint32_t device, const uint8_t person[16], unsigned mask,
                  const struct cursor *cursors, size_t count);
+
+/* ---- pictures (oracle_pictures.c) ---- */
+
+/* Whether the person may bring it, or fetch it; and is given it without sending it first. */
+void oracle_picture(const struct oracle *o, const uint8_t person[16], const char *sha256,
+                    bool brings, bool *may, bool *proven);
+void oracle_proof(struct oracle *o, const uint8_t person[16], const char *sha256);
+/* Proofs of pictures that no living row names go. */
+void oracle_sweep(struct oracle *o);
 
 /* ---- erasing (oracle_erase.c) ---- */
 

@@ -59,15 +59,36 @@ bool oracle_forbids(const struct oracle *o, const struct transaction *tx)
         if (oracle_is_erased(o, c->table, c->id)) {
             return true;
         }
-        for (size_t k = 0; k < c->cell_count && c->table == TABLE_contact; k++) {
+        uint8_t hangs_on = c->table == TABLE_contact ? COLUMN_contact_customer_id
+                           : c->table == TABLE_media ? COLUMN_media_customer_id
+                                                     : 0;
+        for (size_t k = 0; k < c->cell_count && hangs_on != 0; k++) {
             const struct value *v = &c->cells[k].value;
-            if (c->cells[k].column == COLUMN_contact_customer_id && v->kind == VALUE_BLOB &&
-                v->b.size == 16 && oracle_is_erased(o, TABLE_customer, v->b.at)) {
+            if (c->cells[k].column == hangs_on && v->kind == VALUE_BLOB && v->b.size == 16 &&
+                oracle_is_erased(o, TABLE_customer, v->b.at)) {
                 return true;
             }
         }
     }
     return false;
+}
+
+/* Pictures of a customer go as a whole. */
+static void blank_picture(struct oracle *o, struct oracle_row *row, int64_t seq,
+                          const struct oracle_version *by)
+{
+    static const uint8_t columns[] = {COLUMN_media_lat,  COLUMN_media_lng,   COLUMN_media_acc_m,
+                                      COLUMN_media_note, COLUMN_media_thumb, COLUMN_DELETED};
+    row->seq = seq;
+    row->deleted_at = row->deleted_at == 0 ? by->at_ms : row->deleted_at;
+    for (size_t i = 0; i < count_of(columns); i++) {
+        if (columns[i] != COLUMN_DELETED) {
+            row->values[columns[i]] = value_null();
+        }
+        row->versions[columns[i]] = *by;
+        row->versions[columns[i]].seq = seq;
+    }
+    oracle_note_place(o, row);
 }
 
 /* A row after its turn: names become a word, whose language is the firm's; the rest is gone. */
@@ -77,6 +98,10 @@ void oracle_blank(struct oracle *o, const struct oracle_write *w,
     const struct oracle_version by = {.at_ms = w->at_ms};
     for (size_t i = 0; i < count; i++) {
         struct oracle_row *row = oracle_find(o, numbers[i].table, numbers[i].id);
+        if (row != NULL && row->table->number == TABLE_media) {
+            blank_picture(o, row, numbers[i].seq, &by);
+            continue;
+        }
         if (row == NULL || !oracle_is_erased(o, row->table->number, row->id)) {
             continue;
         }

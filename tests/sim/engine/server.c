@@ -79,6 +79,7 @@ void server_start(struct sim *s)
         if (s->features != 0) {
             years_look(s, -1);
             erasure_look(s);
+            pictures_look(s);
         }
         return;
     }

@@ -361,6 +361,7 @@ void courier_release_files(struct sim *s);
 /* erasure.c: after anything that may have begun one; all that is under way; what must be gone. */
 void erasure_look(struct sim *s);
 void erasure_finish(struct sim *s);
+void pictures_look(struct sim *s);
 void audit_erased_device(struct sim_device *d);
 void audit_erased_store(struct sim *s);
 /* After a purge at that time of the server's; -1: it was cut off. (years.c) */
@@ -374,6 +375,9 @@ int sim_serial(const struct value *v);
 /* The text of that number, as people write it. */
 void sim_text_of(const struct sim *s, int serial, char text[SIM_TEXT_MAX]);
 void work_anything(struct sim_device *d);
+bool work_draw_customer(struct sim_device *d, uint8_t id[16]);
+bool work_insert(struct sim_device *d, uint16_t table, uint8_t id[16], const struct cell *cells,
+                 size_t count);
 /* Transactions that its file holds beyond those counted. */
 void work_count(struct sim_device *d);
 

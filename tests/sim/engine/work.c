@@ -215,6 +215,17 @@ static bool draw_customer(struct sim_device *d, uint8_t id[16])
     return draw_row(d, TABLE_customer, &table, id);
 }
 
+bool work_draw_customer(struct sim_device *d, uint8_t id[16])
+{
+    return draw_customer(d, id);
+}
+
+bool work_insert(struct sim_device *d, uint16_t table, uint8_t id[16], const struct cell *cells,
+                 size_t count)
+{
+    return insert(d, table, id, cells, count, 0, 0);
+}
+
 static const char *new_text(struct sim *s, char text[24], int *serial)
 {
     *serial = ++s->serial;
