@@ -237,6 +237,19 @@ def readable(sockets):
     return [by_number[number] for number, _ in poll.poll(1000)]
 
 
+def test_open_files():
+    """Each device is one. The limit is raised as far as it goes; where that isn't far it is said."""
+    for soft, hard, few in ((256, 300, True), (1024, 13000, False)):
+        if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < hard:
+            continue
+        with Firm(prefix=("prlimit", f"--nofile={soft}:{hard}")) as firm:
+            firm.start()
+            limits = pathlib.Path(f"/proc/{firm.process.pid}/limits").read_text()
+            equal(limits.split("Max open files")[1].split()[0], str(hard), "the limit while it serves")
+            equal(f"only {hard} files" in firm.log.read_text(), few, f"said of {hard}")
+            firm.stop()
+
+
 def test_a_restart_knows_the_sessions_before_it():
     with listening() as w:
         context = rawh2.context()
