@@ -17,19 +17,7 @@
 static struct err errno_err(const char *where)
 {
     int cause = errno;
-    switch (cause) {
-    case ENOENT:
-        return err_make(ERR_NOT_FOUND, cause, where);
-    case ENOSPC:
-    case EDQUOT:
-        return err_make(ERR_FULL, cause, where);
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        return err_make(ERR_READONLY, cause, where);
-    default:
-        return err_make(ERR_IO, cause, where);
-    }
+    return err_make(err_code_of_errno(cause, ERR_IO), cause, where);
 }
 
 struct err home_find(struct home *h, const char *option)

@@ -28,3 +28,23 @@ bool err_is_retryable(enum err_code code)
 {
     return codes[code].retry;
 }
+
+enum err_code err_code_of_errno(int number, enum err_code otherwise)
+{
+    switch (number) {
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return ERR_READONLY;
+    case ENOSPC:
+    case EDQUOT:
+        return ERR_FULL;
+    case ENOENT:
+    case ENOTDIR:
+        return ERR_NOT_FOUND;
+    case ENOMEM:
+        return ERR_NOMEM;
+    default: /* errno is no enum: any other number says no more than "failed" */
+        return otherwise;
+    }
+}

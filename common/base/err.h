@@ -52,6 +52,8 @@ static inline struct err err_make(enum err_code code, int cause, const char *whe
 const char *err_name(enum err_code code);               /* "NOT_FOUND" */
 const char *err_text(enum err_code code, bool chinese); /* "not found" */
 bool err_is_retryable(enum err_code code);
+/* What a caller can act on of an errno; `otherwise` where it says no more than "failed". */
+enum err_code err_code_of_errno(int number, enum err_code otherwise);
 
 /* What is wrong with something that a person or a device gave us: a stable code (as on the wire),
  * the field, and detail. Filled beside ERR_INVALID and ERR_REFUSED. */

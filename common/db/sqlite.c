@@ -10,26 +10,6 @@
 #include <unistd.h>
 
 /* What a caller can act on, from SQLite's result and, where it says too little, errno. */
-static enum err_code code_of_errno(int number, enum err_code otherwise)
-{
-    switch (number) {
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        return ERR_READONLY;
-    case ENOSPC:
-    case EDQUOT:
-        return ERR_FULL;
-    case ENOENT:
-    case ENOTDIR:
-        return ERR_NOT_FOUND;
-    case ENOMEM:
-        return ERR_NOMEM;
-    default: /* errno is no enum: any other number says no more than "failed" */
-        return otherwise;
-    }
-}
-
 static enum err_code code_of_constraint(int rc)
 {
     bool twice = rc == SQLITE_CONSTRAINT_PRIMARYKEY || rc == SQLITE_CONSTRAINT_UNIQUE ||
@@ -45,7 +25,7 @@ static enum err_code code_of_io(int rc, int system)
     if (rc == SQLITE_IOERR_CORRUPTFS) {
         return ERR_CORRUPT;
     }
-    enum err_code code = code_of_errno(system, ERR_IO);
+    enum err_code code = err_code_of_errno(system, ERR_IO);
     return code == ERR_NOT_FOUND ? ERR_IO : code;
 }
 
@@ -65,7 +45,7 @@ static enum err_code code_of(int rc, int system)
     case SQLITE_PERM:
         return ERR_READONLY;
     case SQLITE_CANTOPEN:
-        return code_of_errno(system, ERR_IO);
+        return err_code_of_errno(system, ERR_IO);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_PROTOCOL:
@@ -99,7 +79,8 @@ struct err sqlite_err_of(int rc, int system, const char *where)
 
 struct err sqlite_file_failed(int number, const char *where)
 {
-    return err_make(number == EEXIST ? ERR_EXISTS : code_of_errno(number, ERR_IO), number, where);
+    return err_make(number == EEXIST ? ERR_EXISTS : err_code_of_errno(number, ERR_IO), number,
+                    where);
 }
 
 struct err sqlite_failed(struct sqlite *db, int rc, const char *where)
@@ -411,7 +392,7 @@ struct err db_open(struct db **out, const char *path, const struct db_options *o
     bool ours = options->mode == DB_CREATE && options->vfs == NULL && path[0] != ':';
     int number = ours ? make_file(path) : 0;
     if (number != 0) {
-        return err_make(code_of_errno(number, ERR_IO), number, "db_open");
+        return err_make(err_code_of_errno(number, ERR_IO), number, "db_open");
     }
     struct sqlite *db = calloc(1, sizeof *db);
     if (db == NULL) {

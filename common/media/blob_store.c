@@ -16,21 +16,8 @@
 static struct err file_err(const char *where)
 {
     int cause = errno;
-    switch (cause) {
-    case ENOENT:
-        return err_make(ERR_NOT_FOUND, cause, where);
-    case ENOSPC:
-    case EDQUOT:
-        return err_make(ERR_FULL, cause, where);
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        return err_make(ERR_READONLY, cause, where);
-    case EWOULDBLOCK:
-        return err_make(ERR_BUSY, cause, where);
-    default:
-        return err_make(ERR_IO, cause, where);
-    }
+    bool held = cause == EWOULDBLOCK;
+    return err_make(held ? ERR_BUSY : err_code_of_errno(cause, ERR_IO), cause, where);
 }
 
 bool blob_name_is_good(const char *name)

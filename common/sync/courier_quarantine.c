@@ -4,6 +4,7 @@
 #include "common/changelog/server/erase_late.h"
 #include "common/changelog/server/gate.h"
 #include "common/changelog/server/judge.h"
+#include "common/changelog/server/quarantine.h"
 #include "common/changelog/server/verdicts.h"
 #include "common/sync/server_request.h"
 #include "protocol/codec.h"
@@ -192,26 +193,6 @@ static struct err judge_entry(struct store *st, struct entry *e, struct arena *a
     return err.code == ERR_OK ? scopes_save(st) : err;
 }
 
-static struct err close_entry(struct store *st, int64_t no, const char *state, const char *login,
-                              int64_t now_ms)
-{
-    static const char sql[] = "UPDATE quarantine SET state = ?2, decided_at = ?3, decided_by = ?4"
-                              " WHERE no = ?1 AND kind = 'revoked' AND state = 'waiting'";
-    struct stmt q;
-    struct err err = db_use(st->db, sql, &q);
-    if (err.code != ERR_OK) {
-        return err;
-    }
-    bind_int(&q, 1, no);
-    bind_text(&q, 2, state);
-    bind_int(&q, 3, now_ms);
-    bind_text(&q, 4, login);
-    err = db_step_done(&q, "courier_release");
-    return err.code == ERR_OK && db_changes(st->db) == 0
-               ? err_make(ERR_NOT_FOUND, 0, "courier_release")
-               : err;
-}
-
 struct err courier_release(struct store *st, int64_t no, const uint8_t *person, const char *login,
                            int64_t now_ms, struct complaint *why)
 {
@@ -230,10 +211,11 @@ struct err courier_release(struct store *st, int64_t no, const uint8_t *person, 
         err = judge_entry(st, &e, &arena, now_ms, why);
     }
     arena_release(&arena);
-    return err.code == ERR_OK ? close_entry(st, no, "released", login, now_ms) : err;
+    return err.code == ERR_OK ? quarantine_close(st, no, "revoked", "released", login, now_ms)
+                              : err;
 }
 
 struct err courier_discard(struct store *st, int64_t no, const char *login, int64_t now_ms)
 {
-    return close_entry(st, no, "discarded", login, now_ms);
+    return quarantine_close(st, no, "revoked", "discarded", login, now_ms);
 }

@@ -145,8 +145,9 @@ static int decide(struct data *d, const struct arguments *rest, bool release)
         if (err.code == ERR_OK) {
             int64_t now_ms = machine_wall_ms();
             err = db_end(
-                d->db, release ? quarantine_release(&d->store, no, NULL, "legworkd", now_ms, &why)
-                               : quarantine_close(&d->store, no, "discarded", "legworkd", now_ms));
+                d->db,
+                release ? quarantine_release(&d->store, no, NULL, "legworkd", now_ms, &why)
+                        : quarantine_close(&d->store, no, NULL, "discarded", "legworkd", now_ms));
         }
         if (err.code != ERR_OK) {
             status = refuse_err(err, &why, rest->at[i], db_message(d->db));

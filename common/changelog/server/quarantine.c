@@ -164,13 +164,13 @@ struct err quarantine_read(struct bytes body, struct arena *arena, struct rows *
 
 /* ---- an admin's word ---- */
 
-struct err quarantine_close(struct store *st, int64_t no, const char *state, const char *login,
-                            int64_t now_ms)
+struct err quarantine_close(struct store *st, int64_t no, const char *kind, const char *state,
+                            const char *login, int64_t now_ms)
 {
     struct stmt q;
     struct err err = db_use(st->db,
                             "UPDATE quarantine SET state = ?2, decided_at = ?3, decided_by = ?4"
-                            " WHERE no = ?1 AND state = 'waiting'",
+                            " WHERE no = ?1 AND state = 'waiting' AND kind = coalesce(?5, kind)",
                             &q);
     if (err.code != ERR_OK) {
         return err;
@@ -179,6 +179,9 @@ struct err quarantine_close(struct store *st, int64_t no, const char *state, con
     bind_text(&q, 2, state);
     bind_int(&q, 3, now_ms);
     bind_text(&q, 4, login);
+    if (kind != NULL) {
+        bind_text(&q, 5, kind);
+    }
     err = db_step_done(&q, "quarantine_close");
     return err.code == ERR_OK && db_changes(st->db) == 0
                ? err_make(ERR_NOT_FOUND, 0, "quarantine_close")
@@ -259,7 +262,7 @@ struct err quarantine_release(struct store *st, int64_t no, const uint8_t by[16]
         err = write_row(st, &witness, by, now_ms, why);
     }
     if (err.code == ERR_OK) {
-        err = quarantine_close(st, no, "released", login, now_ms);
+        err = quarantine_close(st, no, "witness", "released", login, now_ms);
     }
     arena_release(&arena);
     return err;

@@ -37,7 +37,8 @@ MUST_USE struct err quarantine_state(struct store *st, const struct rows *witnes
 /* Writes a witness's row as it was, as the server, and closes the entry. Inside a transaction. */
 MUST_USE struct err quarantine_release(struct store *st, int64_t no, const uint8_t by[16],
                                        const char *login, int64_t now_ms, struct complaint *why);
-MUST_USE struct err quarantine_close(struct store *st, int64_t no, const char *state,
-                                     const char *login, int64_t now_ms);
+/* Closes one that waits. `kind`: only one of this kind; NULL: any. */
+MUST_USE struct err quarantine_close(struct store *st, int64_t no, const char *kind,
+                                     const char *state, const char *login, int64_t now_ms);
 
 #endif
