@@ -77,12 +77,11 @@ struct err contents_scan(const struct contents *c, int64_t scope, const struct t
     buf_init(&sql, TEXT_BYTES_MAX);
     compose(&sql, c, t);
     const char *text = buf_text(&sql);
-    struct err err =
-        sql.bad ? err_make(ERR_NOMEM, 0, "contents_scan") : db_prepare(c->db, text, &st, NULL);
-    if (err.code == ERR_OK) {
+    struct err err = sql.bad ? err_make(ERR_NOMEM, 0, "contents_scan") : db_use(c->db, text, &st);
+    if (err.code == ERR_OK) { /* kept: a repair asks for the same tables of many scopes */
         bind_int(&st, 1, scope);
         err = scan(c, t, &st);
-        stmt_close(&st);
+        stmt_reset(&st);
     }
     buf_release(&sql);
     return err;

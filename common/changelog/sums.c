@@ -307,7 +307,7 @@ static struct err scan_table(struct sums *s, struct db *db, const struct table *
     (void)snprintf(sql, sizeof sql,
                    "SELECT _scope, _seq, id FROM %s WHERE _seq IS NOT NULL AND _deleted_at IS NULL",
                    t->name);
-    struct err err = db_prepare(db, sql, &st, NULL);
+    struct err err = db_use(db, sql, &st);
     if (err.code != ERR_OK) {
         return err;
     }
@@ -321,7 +321,7 @@ static struct err scan_table(struct sums *s, struct db *db, const struct table *
     if (err.code == ERR_OK) {
         err = stmt_err(&st, "sums_scan");
     }
-    stmt_close(&st);
+    stmt_reset(&st);
     return err;
 }
 
@@ -396,7 +396,7 @@ static struct err check_rows(const struct check *c, const struct table *t)
                    "SELECT _scope, _seq, id FROM %s WHERE _seq IS NOT NULL AND _deleted_at IS NULL"
                    " ORDER BY _scope",
                    t->name);
-    struct err err = db_prepare(c->db, sql, &st, NULL);
+    struct err err = db_use(c->db, sql, &st);
     while (err.code == ERR_OK && db_step_row(&st)) {
         uint8_t id[16];
         if (col_int(&st, 0) != scope) {
@@ -411,7 +411,7 @@ static struct err check_rows(const struct check *c, const struct table *t)
     if (err.code == ERR_OK) {
         err = stmt_err(&st, "sums_check");
     }
-    stmt_close(&st);
+    stmt_reset(&st);
     return err.code == ERR_OK && scope != 0 ? check_part(c, scope, t->number, rows) : err;
 }
 
@@ -437,14 +437,14 @@ static struct err check_scope(const struct check *c, int64_t scope)
 static struct err check_scopes(const struct check *c)
 {
     struct stmt st;
-    struct err err = db_prepare(c->db, "SELECT no FROM scope ORDER BY no", &st, NULL);
+    struct err err = db_use(c->db, "SELECT no FROM scope ORDER BY no", &st);
     while (err.code == ERR_OK && db_step_row(&st)) {
         err = check_scope(c, col_int(&st, 0));
     }
     if (err.code == ERR_OK) {
         err = stmt_err(&st, "sums_check");
     }
-    stmt_close(&st);
+    stmt_reset(&st);
     return err;
 }
 

@@ -141,12 +141,12 @@ static void compare_store_table(struct sim *s, const struct table *t)
     buf_put_text(&sql, "SELECT r.id, s.kind, s.id, r._seq, r._deleted_at");
     put_columns(&sql, t);
     buf_printf(&sql, " FROM %s r JOIN scope s ON s.no = r._scope", t->name);
-    if (db_prepare(s->server.writer_db, buf_text(&sql), &q, NULL).code == ERR_OK) {
+    if (db_use(s->server.writer_db, buf_text(&sql), &q).code == ERR_OK) {
         while (s->broken == INV_NONE && db_step_row(&q)) {
             compare_store_row(s, t, &q);
             n++;
         }
-        stmt_close(&q);
+        stmt_reset(&q);
     }
     buf_release(&sql);
     if (s->broken == INV_NONE && n != expected_rows(s, t, NULL)) {
@@ -244,12 +244,12 @@ static void compare_device_table(struct sim_device *d, const struct table *t,
     buf_put_text(&sql, "SELECT r.id, r._seq");
     put_columns(&sql, t);
     buf_printf(&sql, " FROM %s r", t->name);
-    if (db_prepare(d->db, buf_text(&sql), &q, NULL).code == ERR_OK) {
+    if (db_use(d->db, buf_text(&sql), &q).code == ERR_OK) {
         while (s->broken == INV_NONE && db_step_row(&q)) {
             compare_device_row(d, t, rights, &q);
             n++;
         }
-        stmt_close(&q);
+        stmt_reset(&q);
     }
     buf_release(&sql);
     if (s->broken == INV_NONE && n != expected_rows(s, t, rights)) {
