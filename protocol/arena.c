@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #define BLOCK_BYTES ((size_t)64 * 1024)
+#define FIRST_ROOM  16 /* things of a growing array */
 
 struct arena_block {
     struct arena_block *next;
@@ -84,6 +85,23 @@ void *arena_array(struct arena *a, size_t count, size_t size)
         return NULL;
     }
     return arena_alloc(a, count * size);
+}
+
+void *arena_more(struct arena *a, void *at, size_t count, size_t *room, size_t size)
+{
+    if (count < *room) {
+        return at;
+    }
+    size_t more = *room == 0 ? FIRST_ROOM : *room * 2;
+    void *to = arena_array(a, more, size);
+    if (to == NULL) {
+        return NULL;
+    }
+    if (count > 0) {
+        memcpy(to, at, count * size);
+    }
+    *room = more;
+    return to;
 }
 
 struct bytes arena_copy(struct arena *a, struct bytes bytes)

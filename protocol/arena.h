@@ -22,6 +22,9 @@ void arena_clear(struct arena *a); /* all that was given out is gone; one block 
 MUST_USE void *arena_alloc(struct arena *a, size_t size);
 /* `count` things of `size` bytes; NULL also where the product overflows. */
 MUST_USE void *arena_array(struct arena *a, size_t count, size_t size);
+/* An array with a place for one more than `count` things: `at` itself where there is room, else
+ * twice the room and the things moved there. NULL, and `at` as it was, without memory. */
+MUST_USE void *arena_more(struct arena *a, void *at, size_t count, size_t *room, size_t size);
 /* A copy that lives in the arena, ended by a zero not counted; {NULL, 0} without memory. */
 struct bytes arena_copy(struct arena *a, struct bytes bytes);
 

@@ -67,20 +67,25 @@ void buf_put_text(struct buf *b, const char *text)
     buf_put(b, bytes_text(text));
 }
 
+/* Tried in the room that is there; what doesn't fit is printed again. */
 void buf_printf(struct buf *b, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
     va_list again;
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
+    size_t left = b->bad ? 0 : b->room - b->size;
+    int n = vsnprintf(left == 0 ? NULL : (char *)b->at + b->size, left, format, args);
     va_end(args);
+    bool fits = n >= 0 && (size_t)n < left;
     uint8_t *to = n < 0 ? NULL : buf_reserve(b, (size_t)n + 1);
-    if (to != NULL) {
-        (void)vsnprintf((char *)to, (size_t)n + 1, format, again);
-        b->size += (size_t)n;
-    } else {
+    if (to == NULL) {
         b->bad = true;
+    } else {
+        if (!fits) {
+            (void)vsnprintf((char *)to, (size_t)n + 1, format, again);
+        }
+        b->size += (size_t)n;
     }
     va_end(again);
 }

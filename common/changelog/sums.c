@@ -270,15 +270,64 @@ struct err sums_part(struct db *db, int64_t scope, uint16_t table,
     return part_read(db, scope * TABLE_NUMBERS + table, out);
 }
 
+/* All buckets of a part together, without laying them out. */
+static bool part_total(struct bytes packed, struct digest_sum *out)
+{
+    bool good = packed.size % BUCKET_BYTES == 0;
+    *out = (struct digest_sum){0};
+    for (size_t i = 0; good && i < packed.size; i += BUCKET_BYTES) {
+        const uint8_t *at = packed.at + i;
+        good = i == 0 || at[0] > at[-BUCKET_BYTES];
+        out->rows += get_be(at + 1, 4);
+        out->words[0] += get_be(at + 5, 8);
+        out->words[1] += get_be(at + 13, 8);
+    }
+    return good;
+}
+
 struct err sums_table(struct db *db, int64_t scope, uint16_t table, struct digest_sum *out)
 {
-    struct digest_sum sums[SUMS_BUCKETS];
-    struct err err = sums_part(db, scope, table, sums);
+    struct stmt st;
+    bool good = true;
+    struct err err = db_use(db, "SELECT sums FROM digest_part WHERE part = ?1", &st);
     *out = (struct digest_sum){0};
-    for (size_t i = 0; i < SUMS_BUCKETS; i++) {
-        digest_join(out, &sums[i]);
+    if (err.code != ERR_OK) {
+        return err;
     }
-    return err;
+    bind_int(&st, 1, scope * TABLE_NUMBERS + table);
+    if (db_step_row(&st)) {
+        good = part_total(col_bytes(&st, 0), out);
+        stmt_reset(&st);
+    }
+    err = stmt_err(&st, "sums_table");
+    return err.code == ERR_OK && !good ? err_make(ERR_CORRUPT, 0, "sums_table") : err;
+}
+
+/* The sums of a scope's tables, in the catalogue's order: most have no rows, and no part. */
+static struct err sums_tables(struct db *db, int64_t scope, uint32_t catalogue,
+                              struct digest_sum *out)
+{
+    static const char sql[] = "SELECT part, sums FROM digest_part WHERE part BETWEEN ?1 AND ?2";
+    struct stmt st;
+    bool good = true;
+    struct err err = db_use(db, sql, &st);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&st, 1, scope * TABLE_NUMBERS);
+    bind_int(&st, 2, scope * TABLE_NUMBERS + TABLE_NUMBERS - 1);
+    while (good && db_step_row(&st)) {
+        int64_t table = col_int(&st, 0) % TABLE_NUMBERS;
+        for (size_t k = 0; k < catalogue_table_count() && good; k++) {
+            const struct table *t = catalogue_table_at(k);
+            if (t->number == table && t->since <= catalogue) {
+                good = part_total(col_bytes(&st, 1), &out[k]);
+            }
+        }
+    }
+    stmt_reset(&st);
+    err = stmt_err(&st, "sums_digest");
+    return err.code == ERR_OK && !good ? err_make(ERR_CORRUPT, 0, "sums_digest") : err;
 }
 
 struct err sums_digest(struct db *db, const struct digest_scope *scopes, size_t count,
@@ -287,13 +336,7 @@ struct err sums_digest(struct db *db, const struct digest_scope *scopes, size_t 
     struct digest_work w;
     struct err err = digest_begin(&w, NULL, scopes, count, arena);
     for (size_t i = 0; i < count && err.code == ERR_OK; i++) {
-        for (size_t k = 0; k < catalogue_table_count() && err.code == ERR_OK; k++) {
-            const struct table *t = catalogue_table_at(k);
-            if (t->since <= catalogue) {
-                err = sums_table(db, scopes[i].no, t->number,
-                                 &w.sums[i * catalogue_table_count() + k]);
-            }
-        }
+        err = sums_tables(db, scopes[i].no, catalogue, &w.sums[i * catalogue_table_count()]);
     }
     return err.code == ERR_OK ? digest_finish(&w, arena, out) : err;
 }

@@ -70,15 +70,19 @@ static struct err read_cursors(struct client_request *q, struct hello *hello)
                               " FROM device_state d CROSS JOIN scope s"
                               " JOIN cursor c ON c.scope = s.no WHERE s.held = 1 ORDER BY s.no";
     struct stmt st;
-    hello->cursors = arena_array(&q->arena, SCOPES_MAX, sizeof *hello->cursors);
-    if (hello->cursors == NULL) {
-        return err_make(ERR_NOMEM, 0, "client_request");
-    }
+    size_t room = 0;
     struct err err = db_use(q->r->db, sql, &st);
     if (err.code != ERR_OK) {
         return err;
     }
     while (hello->cursor_count < SCOPES_MAX && db_step_row(&st)) {
+        void *at = arena_more(&q->arena, hello->cursors, hello->cursor_count, &room,
+                              sizeof(struct cursor));
+        if (at == NULL) {
+            stmt_reset(&st);
+            return err_make(ERR_NOMEM, 0, "client_request");
+        }
+        hello->cursors = at;
         struct cursor *c = &hello->cursors[hello->cursor_count++];
         *c = (struct cursor){.scope = {.kind = (uint8_t)col_int(&st, 0)},
                              .done = col_int(&st, 2),

@@ -139,9 +139,9 @@ static void test_damage(void **state)
     world_release(&w);
 }
 
-static void test_packed_in_pieces(void **state)
+/* The first `count` kinds of messages, flushed after each `flush`th (0: never). */
+static void packed_in_pieces(size_t count, size_t flush)
 {
-    (void)state;
     struct world w;
     struct message made[MESSAGE_WANT];
     struct buf packed;
@@ -149,10 +149,10 @@ static void test_packed_in_pieces(void **state)
     buf_init(&packed, MESSAGE_BYTES_MAX);
     struct packer *p = packer_new(3);
     assert_non_null(p);
-    for (size_t i = 0; i < MESSAGE_WANT; i++) {
+    for (size_t i = 0; i < count; i++) {
         random_message(&w.random, (enum message_kind)(i + 1), 300, &made[i]);
         assert_int_equal(packer_put(p, &made[i], &packed), WIRE_OK);
-        if (i % 4 == 0) {
+        if (flush > 0 && i % flush == 0) {
             assert_int_equal(packer_flush(p, &packed), WIRE_OK);
         }
     }
@@ -178,7 +178,7 @@ static void test_packed_in_pieces(void **state)
             got++;
         }
     }
-    assert_int_equal(got, MESSAGE_WANT);
+    assert_int_equal(got, count);
     assert_true(unpacker_is_complete(u));
     assert_int_equal(unpacker_feed(u, bytes_text("x")), WIRE_OK);
     struct message read;
@@ -186,6 +186,15 @@ static void test_packed_in_pieces(void **state)
     unpacker_free(u);
     buf_release(&packed);
     world_release(&w);
+}
+
+static void test_packed_in_pieces(void **state)
+{
+    (void)state;
+    packed_in_pieces(MESSAGE_WANT, 4);
+    packed_in_pieces(MESSAGE_WANT, 0); /* held back, until there are too many */
+    packed_in_pieces(1, 0);            /* held back to the end */
+    packed_in_pieces(2, 1);
 }
 
 /* 64 MiB of zeros in one text, a few kilobytes packed: stopped at the limit. */

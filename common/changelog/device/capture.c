@@ -247,6 +247,14 @@ struct err capture_define(struct replica *r)
     return err;
 }
 
+/* The texts of all triggers are made at each opening (capture_is_ours): without printf, in a
+ * fraction of the time. */
+static void put_after(struct buf *sql, const char *before, const char *name)
+{
+    buf_put_text(sql, before);
+    buf_put_text(sql, name);
+}
+
 static void put_entry(struct buf *sql, const struct table *t, const char *version,
                       enum change_op op, const char *base, const char *cols, const char *old)
 {
@@ -275,11 +283,12 @@ static void put_on_update(struct buf *sql, const struct table *t)
 {
     buf_printf(sql, "CREATE TRIGGER lw_update_%s AFTER UPDATE OF ", t->name);
     for (size_t i = 0; i < t->column_count; i++) {
-        buf_printf(sql, "%s%s", i == 0 ? "" : ", ", t->columns[i].name);
+        put_after(sql, i == 0 ? "" : ", ", t->columns[i].name);
     }
     buf_printf(sql, " ON %s WHEN lw_captures() AND lw_changed(%u", t->name, t->number);
     for (size_t i = 0; i < t->column_count; i++) {
-        buf_printf(sql, ", OLD.%s, NEW.%s", t->columns[i].name, t->columns[i].name);
+        put_after(sql, ", OLD.", t->columns[i].name);
+        put_after(sql, ", NEW.", t->columns[i].name);
     }
     buf_put_text(sql, ")");
     put_entry(sql, t, "OLD", CHANGE_UPDATE, "coalesce(OLD._seq, 0)", "lw_cols()", "lw_old()");
@@ -292,7 +301,7 @@ static void put_on_delete(struct buf *sql, const struct table *t)
                " AND lw_removed(%u, OLD._scope",
                t->name, t->name, t->number);
     for (size_t i = 0; i < t->column_count; i++) {
-        buf_printf(sql, ", OLD.%s", t->columns[i].name);
+        put_after(sql, ", OLD.", t->columns[i].name);
     }
     buf_put_text(sql, ")");
     put_entry(sql, t, "OLD", CHANGE_DELETE, "coalesce(OLD._seq, 0)", "lw_cols()", "lw_old()");

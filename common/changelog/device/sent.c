@@ -39,10 +39,8 @@ static struct err load(struct replica *r, const char *sql, uint32_t epoch, int64
 {
     struct stmt st;
     size_t bytes = 0;
-    *out = (struct batch){.transactions = arena_array(arena, tx_max, sizeof *out->transactions)};
-    if (out->transactions == NULL) {
-        return err_make(ERR_NOMEM, 0, "sent_load");
-    }
+    size_t room = 0;
+    *out = (struct batch){.count = 0};
     struct err err = db_use(r->db, sql, &st);
     if (err.code != ERR_OK) {
         return err;
@@ -53,6 +51,13 @@ static struct err load(struct replica *r, const char *sql, uint32_t epoch, int64
         if (out->count > 0 && bytes > bytes_max) {
             break;
         }
+        void *at =
+            arena_more(arena, out->transactions, out->count, &room, sizeof *out->transactions);
+        if (at == NULL) {
+            err = err_make(ERR_NOMEM, 0, "sent_load");
+            break;
+        }
+        out->transactions = at;
         *after = col_int(&st, 0);
         err = load_one(r, &st, epoch, arena, &out->transactions[out->count]);
         out->count += err.code == ERR_OK ? 1 : 0;

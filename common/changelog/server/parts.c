@@ -17,33 +17,17 @@ struct answering {
     size_t scans;
 };
 
-static bool grow(struct answering *a, void **at, size_t count, size_t *room, size_t size)
-{
-    if (count < *room) {
-        return true;
-    }
-    size_t more = *room == 0 ? 256 : *room * 2;
-    void *to = arena_array(a->arena, more, size);
-    if (to == NULL) {
-        return false;
-    }
-    if (count > 0) {
-        memcpy(to, *at, count * size);
-    }
-    *at = to;
-    *room = more;
-    return true;
-}
-
 static struct err put_part(struct answering *a, const struct part_name *name,
                            const struct digest_sum *sum, bool listed)
 {
-    void *at = a->out->parts;
-    if (a->out->count == PARTS_MAX ||
-        !grow(a, &at, a->out->count, &a->part_room, sizeof *a->out->parts)) {
+    struct digest_part *parts =
+        a->out->count == PARTS_MAX
+            ? NULL
+            : arena_more(a->arena, a->out->parts, a->out->count, &a->part_room, sizeof *parts);
+    if (parts == NULL) {
         return err_make(ERR_LIMIT, 0, "parts_answer");
     }
-    a->out->parts = at;
+    a->out->parts = parts;
     struct digest_part *part = &a->out->parts[a->out->count++];
     *part = (struct digest_part){.name = *name, .listed = listed, .rows = (uint32_t)sum->rows};
     digest_sum_bytes(sum, part->sum);
@@ -53,8 +37,9 @@ static struct err put_part(struct answering *a, const struct part_name *name,
 static struct err put_rows(struct answering *a, const struct part_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
-        void *at = a->out->rows;
-        if (!grow(a, &at, a->out->row_count, &a->row_room, sizeof *a->out->rows)) {
+        void *at = arena_more(a->arena, a->out->rows, a->out->row_count, &a->row_room,
+                              sizeof *a->out->rows);
+        if (at == NULL) {
             return err_make(ERR_LIMIT, 0, "parts_answer");
         }
         a->out->rows = at;
