@@ -11,6 +11,8 @@ void *simdisk_memory(void *old, size_t size)
     return p;
 }
 
+#define FIRST_ROOM ((size_t)2 * 1024 * 1024)
+
 /* ---- files ---- */
 
 struct simfile *simdisk_find(const struct simdisk *d, const char *path)
@@ -54,23 +56,27 @@ void simdisk_unlink(struct simdisk *d, struct simfile *f)
     file_free(f);
 }
 
+/* Room grows in steps, but only what is about to be used is made zeros: untouched memory costs
+ * nothing. */
 static void reserve(struct simfile *f, size_t size)
 {
-    if (size <= f->room) {
-        return;
+    if (size > f->room) {
+        size_t room = f->room == 0 ? FIRST_ROOM : f->room;
+        while (room < size) {
+            room *= 2;
+        }
+        f->shown = simdisk_memory(f->shown, room);
+        f->durable = simdisk_memory(f->durable, room);
+        f->dirty = simdisk_memory(f->dirty, room / SECTOR);
+        f->room = room;
     }
-    size_t room = f->room == 0 ? 65536 : f->room;
-    while (room < size) {
-        room *= 2;
+    size_t end = (size + SECTOR - 1) / SECTOR * SECTOR;
+    if (end > f->used) {
+        memset(f->shown + f->used, 0, end - f->used);
+        memset(f->durable + f->used, 0, end - f->used);
+        memset(f->dirty + f->used / SECTOR, 0, (end - f->used) / SECTOR);
+        f->used = end;
     }
-    size_t sectors = room / SECTOR;
-    f->shown = simdisk_memory(f->shown, room);
-    f->durable = simdisk_memory(f->durable, room);
-    f->dirty = simdisk_memory(f->dirty, sectors);
-    memset(f->shown + f->room, 0, room - f->room);
-    memset(f->durable + f->room, 0, room - f->room);
-    memset(f->dirty + f->room / SECTOR, 0, (room - f->room) / SECTOR);
-    f->room = room;
 }
 
 static void mark(struct simfile *f, size_t from, size_t to)
@@ -123,6 +129,29 @@ void simfile_sync(struct simdisk *d, struct simfile *f, bool whole)
     f->unsynced = false;
 }
 
+/* Copies what differs alone: where the process is a fork of another, a page that is only looked at
+ * stays shared. */
+static void make_equal(uint8_t *to, const uint8_t *from, size_t size)
+{
+    for (size_t at = 0; at < size; at += SECTOR) {
+        if (memcmp(to + at, from + at, SECTOR) != 0) {
+            memcpy(to + at, from + at, SECTOR);
+        }
+    }
+}
+
+static void clear_behind(uint8_t *bytes, size_t size, size_t end)
+{
+    static const uint8_t zeros[SECTOR];
+    size_t whole = (size + SECTOR - 1) / SECTOR * SECTOR;
+    for (size_t at = size; at < whole && at < end; at++) {
+        bytes[at] = 0;
+    }
+    for (size_t at = whole; at < end; at += SECTOR) {
+        make_equal(bytes + at, zeros, SECTOR);
+    }
+}
+
 /* Of what wasn't synced, each sector is the old or the new one; so is the size. */
 static void cut_power(struct simdisk *d, struct simfile *f)
 {
@@ -138,12 +167,8 @@ static void cut_power(struct simdisk *d, struct simfile *f)
         }
         f->durable_size = grew ? f->size : f->durable_size;
     }
-    if (f->durable_size < f->room) {
-        memset(f->durable + f->durable_size, 0, f->room - f->durable_size);
-    }
-    if (f->room > 0) {
-        memcpy(f->shown, f->durable, f->room);
-    }
+    clear_behind(f->durable, f->durable_size, f->used);
+    make_equal(f->shown, f->durable, f->used);
     f->size = f->durable_size;
     f->unsynced = false;
 }
@@ -259,6 +284,20 @@ void simdisk_die(struct simdisk *d)
 bool simdisk_is_dead(const struct simdisk *d)
 {
     return d->dead;
+}
+
+void simdisk_abandon(struct simdisk *d)
+{
+    struct simfile *next;
+    for (struct simfile *f = d->files; f != NULL; f = next) {
+        next = f->next;
+        f->opened = f->shared = f->shared_users = 0;
+        f->reserved = f->pending = f->exclusive = false;
+        simdisk_forget_shared(f);
+        if (f->vanishes) {
+            simdisk_unlink(d, f);
+        }
+    }
 }
 
 void simdisk_restart(struct simdisk *d, bool power_was_cut)

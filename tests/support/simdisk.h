@@ -69,6 +69,9 @@ bool simdisk_finds(struct bytes all, struct bytes what);
 void simdisk_die(struct simdisk *d);
 bool simdisk_is_dead(const struct simdisk *d);
 void simdisk_restart(struct simdisk *d, bool power_was_cut);
+/* Dead: its databases' handles hold nothing any more. Whoever forgets them, as a process that is
+ * gone does, must not ask them for anything again; closing them is no longer needed. */
+void simdisk_abandon(struct simdisk *d);
 
 /* ---- files ---- */
 

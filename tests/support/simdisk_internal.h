@@ -14,10 +14,11 @@
 struct simfile {
     struct simfile *next;
     char path[SIMDISK_PATH_MAX];
-    uint8_t *shown;   /* `room` bytes, zero behind `size` */
+    uint8_t *shown;   /* `used` bytes, zero behind `size` */
     uint8_t *durable; /* likewise */
     uint8_t *dirty;   /* a byte for each sector: written since the last sync */
-    size_t room;
+    size_t room;      /* in memory; what lies behind `used` was never touched */
+    size_t used;      /* whole sectors */
     size_t size, durable_size;
     bool unsynced;
     size_t dirty_from, dirty_end; /* sectors; while `unsynced` */

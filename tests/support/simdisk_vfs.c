@@ -421,7 +421,7 @@ void simdisk_one_thread(void)
 {
     (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    (void)sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 256, 1000);
+    (void)sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 256, 200);
 }
 
 void simdisk_register(struct simdisk *d)

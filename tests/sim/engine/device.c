@@ -110,7 +110,12 @@ void device_dies(struct sim_device *d, bool power, int64_t back_in_ms)
     s->counts.power_cuts += power;
     simdisk_die(d->disk);
     device_sync_abort(d);
-    device_close(d);
+    if (SIM_LEAVES_THE_DEAD) {
+        simdisk_abandon(d->disk);
+        d->db = NULL;
+    } else {
+        device_close(d);
+    }
     simdisk_restart(d->disk, power);
     d->life++;
     if (power) {

@@ -13,19 +13,23 @@
  *     simulator_planted mistaken FILE...            tapes with their mistakes: they must break */
 #include "tests/sim/engine/main.h"
 
+#include <malloc.h>
+
+#include "tests/support/simheap.h"
+
 struct totals {
     int64_t seeds, device_ms, crashes, power_cuts, disk_faults, syncs, transactions;
 };
 
-static void add(struct totals *t, const struct sim *s)
+static void add(struct totals *t, const struct sim_counts *c)
 {
     t->seeds++;
-    t->device_ms += s->counts.device_ms;
-    t->crashes += s->counts.crashes;
-    t->power_cuts += s->counts.power_cuts;
-    t->disk_faults += s->counts.disk_faults;
-    t->syncs += s->counts.syncs;
-    t->transactions += s->counts.transactions;
+    t->device_ms += c->device_ms;
+    t->crashes += c->crashes;
+    t->power_cuts += c->power_cuts;
+    t->disk_faults += c->disk_faults;
+    t->syncs += c->syncs;
+    t->transactions += c->transactions;
 }
 
 static void print(const struct totals *t)
@@ -36,42 +40,49 @@ static void print(const struct totals *t)
            t->syncs, t->transactions);
 }
 
-bool simulate_seed(const struct sim_firm *firm, uint64_t seed, bool tells, bool hashes,
-                   struct totals *totals)
+static bool run_seed(struct sim *world, uint64_t seed, bool tells, bool hashes,
+                     struct totals *totals)
 {
-    struct sim *s = calloc(1, sizeof *s);
-    if (s == NULL) {
-        abort();
-    }
-    s->tells = tells;
-    tape_record(&s->tape, seed);
-    sim_run(s, firm, seed);
-    bool good = s->broken == INV_NONE;
+    const struct run run = {.seed = seed, .tells = tells, .seconds_max = RUN_SECONDS_MAX};
+    struct run_end end;
+    run_apart(world, &run, &end);
+    bool good = end.broken == INV_NONE;
     if (!good) {
-        printf("seed %" PRIu64 ": I%d %s (%s): %s\n", seed, (int)s->broken,
-               invariant_name(s->broken), invariant_says(s->broken), s->story);
+        printf("seed %" PRIu64 ": I%d %s (%s): %s\n", seed, (int)end.broken,
+               invariant_name(end.broken), invariant_says(end.broken), end.story);
     }
     if (hashes) {
-        printf("%" PRIu64 " %016" PRIx64 "\n", seed, s->hash);
+        printf("%" PRIu64 " %016" PRIx64 "\n", seed, end.hash);
     }
-    add(totals, s);
-    sim_release(s);
-    free(s);
+    add(totals, &end.counts);
+    run_end_release(&end);
     return good;
 }
 
-static bool run_seeds(const struct sim_firm *firm, const char *what, uint64_t first, uint64_t count)
+static bool run_seeds(struct sim *world, const char *what, uint64_t first, uint64_t count)
 {
     bool tells = strcmp(what, "tell") == 0, hashes = strcmp(what, "hash") == 0;
     struct totals totals = {0};
     bool good = true;
     for (uint64_t seed = first; seed < first + count; seed++) {
-        good = simulate_seed(firm, seed, tells, hashes, &totals) && good;
+        good = run_seed(world, seed, tells, hashes, &totals) && good;
     }
     if (!hashes) {
         print(&totals);
     }
     return good;
+}
+
+/* Memory that a run gives back is soon asked for again: handing it to the system and back, page by
+ * page, took more time than using it. */
+static void keep_memory(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, 32 << 20); /* the most that is taken */
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    (void)mallopt(M_TOP_PAD, 1 << 20);
+#ifndef LEGWORK_SANITIZED
+    simheap_use();
+#endif
 }
 
 int main(int argc, char **argv)
@@ -80,22 +91,28 @@ int main(int argc, char **argv)
     uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     uint64_t count = argc > 3 ? strtoull(argv[3], NULL, 10) : 1;
     struct sim_firm firm;
+    struct sim *world = calloc(1, sizeof *world);
+    if (world == NULL) {
+        abort();
+    }
     bool good;
+    keep_memory();
     simdisk_one_thread();
-    firm_found(&firm);
+    firm_found(&firm, world);
     if (strcmp(what, "plants") == 0) {
-        good = plants_run(&firm, first, argc > 3 ? (int)count : 1,
+        good = plants_run(world, first, argc > 3 ? (int)count : 1,
                           argc > 4 ? (int)strtol(argv[4], NULL, 10) : INT_MAX);
     } else if (strcmp(what, "plant") == 0) {
-        good = plant_tell(&firm, (int)first, count);
+        good = plant_tell(world, (int)first, count);
     } else if (strcmp(what, "shrink") == 0 && argc > 3) {
-        planted_number = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 0;
-        good = tapes_shrink(&firm, first, argv[3]);
+        good = tapes_shrink(world, first, argv[3], argc > 4 ? (int)strtol(argv[4], NULL, 10) : 0);
     } else if (strcmp(what, "replay") == 0 || strcmp(what, "mistaken") == 0) {
-        good = tapes_replay(&firm, &argv[2], argc - 2, strcmp(what, "mistaken") == 0);
+        good = tapes_replay(world, &argv[2], argc - 2, strcmp(what, "mistaken") == 0);
     } else {
-        good = run_seeds(&firm, what, first, count);
+        good = run_seeds(world, what, first, count);
     }
+    sim_release(world);
+    free(world);
     firm_release(&firm);
     return good ? 0 : 1;
 }

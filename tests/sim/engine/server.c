@@ -44,6 +44,13 @@ static bool open_reader(struct sim *s, int i)
     return err.code == ERR_OK;
 }
 
+void server_warm(struct sim *s)
+{
+    for (int i = 0; i < SIM_READERS; i++) {
+        (void)open_reader(s, i);
+    }
+}
+
 void server_stop(struct sim *s)
 {
     struct sim_server *v = &s->server;
@@ -62,6 +69,20 @@ void server_stop(struct sim *s)
     db_close(v->writer_db);
     v->writer_db = NULL;
     v->up = false;
+}
+
+/* Its process is gone. */
+static void leave(struct sim *s)
+{
+    struct sim_server *v = &s->server;
+    for (int i = 0; i < SIM_READERS; i++) {
+        v->reader_dbs[i] = NULL;
+        v->readers[i].cache = NULL;
+    }
+    v->writer.cache = NULL;
+    v->writer_db = NULL;
+    v->up = false;
+    simdisk_abandon(v->disk);
 }
 
 void server_start(struct sim *s)
@@ -140,7 +161,11 @@ void server_dies(struct sim *s, bool power, int64_t back_in_ms)
     s->counts.power_cuts += power;
     simdisk_die(v->disk);
     lose_connections(s);
-    server_stop(s);
+    if (SIM_LEAVES_THE_DEAD) {
+        leave(s);
+    } else {
+        server_stop(s);
+    }
     simdisk_restart(v->disk, power);
     v->life++;
     if (power) {

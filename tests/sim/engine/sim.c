@@ -266,15 +266,15 @@ static uint64_t chance_of(void *context, uint64_t n)
     return sim_below(context, n);
 }
 
-static void host_begin(struct sim *s, struct sim_host *h, uint64_t seed)
+static void host_begin(struct sim *s, struct sim_host *h, uint64_t number)
 {
     h->sim = s;
     h->boot_ms = s->now_ms - 1000;
-    fake_host_init(&h->chance, seed * 31 + s->seed, 0);
+    fake_host_init(&h->chance, number * 31, 0);
 }
 
 /* Ann's phone and the laptop are right; her tablet is a year ahead, Bob's phone a year behind. */
-static void begin(struct sim *s, const struct sim_firm *firm, uint64_t seed)
+static void begin(struct sim *s, const struct sim_firm *firm)
 {
     static const struct {
         enum sim_person who;
@@ -282,9 +282,7 @@ static void begin(struct sim *s, const struct sim_firm *firm, uint64_t seed)
     } devices[SIM_DEVICES] = {
         {SIM_ANN, 0}, {SIM_ANN, SIM_YEAR_MS}, {SIM_BOB, -SIM_YEAR_MS}, {SIM_BOSS, 0}};
     s->firm = firm;
-    s->seed = seed;
     s->now_ms = s->began_ms = firm->now_ms;
-    s->hash = UINT64_C(14695981039346656037);
     arena_init(&s->arena, (size_t)64 * 1024 * 1024);
     oracle_init(&s->oracle);
     host_begin(s, &s->server.host, 1);
@@ -308,9 +306,9 @@ static void know_row(struct sim *s, uint16_t table, const uint8_t id[16])
     memcpy(s->rows[s->row_count++].id, id, 16);
 }
 
-void sim_boot(struct sim *s, const struct sim_firm *firm, uint64_t seed)
+void sim_boot(struct sim *s, const struct sim_firm *firm)
 {
-    begin(s, firm, seed);
+    begin(s, firm);
     simdisk_load(s->server.disk, firm->store);
     s->server.log_no = -1;
     server_start(s);
@@ -329,9 +327,22 @@ void sim_boot(struct sim *s, const struct sim_firm *firm, uint64_t seed)
     s->oracle.commit++;
 }
 
-void sim_run(struct sim *s, const struct sim_firm *firm, uint64_t seed)
+/* From here on chance is the seed's: until now all worlds were one. */
+static void part(struct sim *s, uint64_t seed)
 {
-    sim_boot(s, firm, seed);
+    s->seed = seed;
+    s->began_ms = s->now_ms;
+    s->counts = (struct sim_counts){0};
+    s->hash = UINT64_C(14695981039346656037);
+    s->server.host.chance.random += seed;
+    for (int i = 0; i < SIM_DEVICES; i++) {
+        s->devices[i].host.chance.random += seed;
+    }
+}
+
+void sim_run(struct sim *s, uint64_t seed)
+{
+    part(s, seed);
     run_phases(s);
     s->counts.device_ms = (s->now_ms - s->began_ms - s->idle_ms) * SIM_DEVICES;
     sim_trace(s, "end: %" PRId64 " transactions", s->counts.transactions);

@@ -41,6 +41,15 @@
 #define SIM_STORE_PATH  "store.db"
 #define SIM_DEVICE_PATH "replica.db"
 
+/* What a process held when it died is left where it is, unless somebody counts what was left: every
+ * run ends with a process of its own, and closing takes longer than opening. Nothing of it can be
+ * seen: a dead disk takes nothing and draws nothing. */
+#ifdef LEGWORK_SANITIZED
+#define SIM_LEAVES_THE_DEAD false
+#else
+#define SIM_LEAVES_THE_DEAD true
+#endif
+
 enum invariant {
     INV_NONE,
 #define INVARIANT(number, name, says) INV_##name = (number),
@@ -54,10 +63,10 @@ const char *invariant_says(enum invariant i);
 enum sim_person { SIM_BOSS, SIM_ANN, SIM_BOB };
 enum sim_phase { PHASE_CHAOS, PHASE_HEAL, PHASE_RESUME, PHASE_AUDIT };
 
-/* The firm as every run finds it: founded, enrolled, synced once. Made once a process. */
+/* The firm as every run finds it: founded, enrolled, synced. Made once a process. */
 struct sim_firm {
     int64_t now_ms;
-    struct simdisk_image *store;
+    struct simdisk_image *store; /* as founded, before the first sync */
     struct simdisk_image *devices[SIM_DEVICES];
     uint8_t secret_keys[SIM_DEVICES][64];
     uint8_t people[SIM_PEOPLE][16], books[SIM_PEOPLE][16];
@@ -283,12 +292,13 @@ struct sim {
 };
 
 /* ---- sim.c ---- */
-void firm_found(struct sim_firm *firm);
+/* `world` is all zeros; it is what runs begin with, and must be released. The firm outlives it. */
+void firm_found(struct sim_firm *firm, struct sim *world);
 void firm_release(struct sim_firm *firm);
-/* The firm as it is before the first event, over a tape that is ready. */
-void sim_boot(struct sim *s, const struct sim_firm *firm, uint64_t seed);
-/* A whole run over a tape that is ready; `s` is filled and must be released. */
-void sim_run(struct sim *s, const struct sim_firm *firm, uint64_t seed);
+/* The firm's machines are switched on, over a tape that is ready. */
+void sim_boot(struct sim *s, const struct sim_firm *firm);
+/* A whole run over a tape that is ready, in a world that nothing has happened to yet. */
+void sim_run(struct sim *s, uint64_t seed);
 void sim_release(struct sim *s);
 __attribute__((format(printf, 3, 4))) void sim_break(struct sim *s, enum invariant which,
                                                      const char *format, ...);
@@ -301,6 +311,7 @@ void sim_pass(struct sim *s, int64_t ms);
 /* ---- the server (server.c, feed.c) ---- */
 void server_start(struct sim *s);
 void server_stop(struct sim *s);
+void server_warm(struct sim *s); /* opens what would be opened when first needed */
 void server_dies(struct sim *s, bool power, int64_t back_in_ms);
 /* After anything done to its disk: did the machine die of it? */
 bool server_is_gone(struct sim *s);

@@ -13,26 +13,25 @@ struct tape_file {
     uint32_t *draws;
 };
 
-static enum invariant run(const struct sim_firm *firm, const struct tape_file *t, bool tells)
+/* With the tape's own mistake, where `mistaken`. */
+static enum invariant run(struct sim *world, const struct tape_file *t, bool mistaken)
 {
-    struct sim *s = calloc(1, sizeof *s);
-    if (s == NULL) {
-        abort();
+    const struct run run = {.seed = t->seed,
+                            .replays = true,
+                            .given = t->draws,
+                            .given_count = t->count,
+                            .planted = mistaken ? t->mistake : 0,
+                            .seconds_max = RUN_SECONDS_MAX};
+    struct run_end end;
+    run_apart(world, &run, &end);
+    if (end.broken != INV_NONE) {
+        printf("I%d %s: %s\n", (int)end.broken, invariant_name(end.broken), end.story);
     }
-    s->tells = tells;
-    tape_replay(&s->tape, t->draws, t->count);
-    sim_run(s, firm, t->seed);
-    enum invariant broken = s->broken;
-    if (broken != INV_NONE) {
-        printf("I%d %s: %s\n", (int)broken, invariant_name(broken), s->story);
-    }
-    sim_release(s);
-    free(s);
-    return broken;
+    return end.broken;
 }
 
 /* Tries the tape without `size` numbers from `at` on. */
-static bool cut(const struct sim_firm *firm, struct tape_file *t, size_t at, size_t size)
+static bool cut(struct sim *world, struct tape_file *t, size_t at, size_t size)
 {
     struct tape_file shorter = *t;
     size_t end = at + size < t->count ? at + size : t->count;
@@ -43,7 +42,7 @@ static bool cut(const struct sim_firm *firm, struct tape_file *t, size_t at, siz
     memcpy(shorter.draws, t->draws, at * sizeof *t->draws);
     memcpy(shorter.draws + at, t->draws + end, (t->count - end) * sizeof *t->draws);
     shorter.count = t->count - (end - at);
-    if (run(firm, &shorter, false) != t->which) {
+    if (run(world, &shorter, true) != t->which) {
         free(shorter.draws);
         return false;
     }
@@ -52,28 +51,28 @@ static bool cut(const struct sim_firm *firm, struct tape_file *t, size_t at, siz
     return true;
 }
 
-static bool zero(const struct sim_firm *firm, struct tape_file *t, size_t at)
+static bool zero(struct sim *world, struct tape_file *t, size_t at)
 {
     uint32_t was = t->draws[at];
     t->draws[at] = 0;
-    if (run(firm, t, false) == t->which) {
+    if (run(world, t, true) == t->which) {
         return true;
     }
     t->draws[at] = was;
     return false;
 }
 
-static void shrink(const struct sim_firm *firm, struct tape_file *t)
+static void shrink(struct sim *world, struct tape_file *t)
 {
     int tries = 0;
     for (size_t size = t->count / 2; size > 0 && tries < TRIES_MAX; size /= 2) {
         for (size_t at = 0; at < t->count && tries < TRIES_MAX; tries++) {
-            at += cut(firm, t, at, size) ? 0 : size;
+            at += cut(world, t, at, size) ? 0 : size;
         }
     }
     for (size_t at = 0; at < t->count && tries < TRIES_MAX; at++) {
         if (t->draws[at] != 0) {
-            (void)zero(firm, t, at);
+            (void)zero(world, t, at);
             tries++;
         }
     }
@@ -127,26 +126,23 @@ static bool load(const char *path, struct tape_file *t)
     return true;
 }
 
-bool tapes_shrink(const struct sim_firm *firm, uint64_t seed, const char *path)
+bool tapes_shrink(struct sim *world, uint64_t seed, const char *path, int planted)
 {
-    struct tape_file t = {.seed = seed, .mistake = planted_number};
-    struct sim *s = calloc(1, sizeof *s);
-    if (s == NULL) {
-        abort();
+    const struct run run = {
+        .seed = seed, .planted = planted, .keeps_tape = true, .seconds_max = RUN_SECONDS_MAX};
+    struct run_end end;
+    run_apart(world, &run, &end);
+    struct tape_file t = {.seed = seed,
+                          .which = end.broken,
+                          .mistake = planted,
+                          .count = end.drawn_count,
+                          .draws = end.drawn}; /* taken over */
+    if (!end.ended) {
+        printf("seed %" PRIu64 ": %s: no tape of it is left\n", seed, end.story);
+        return false;
     }
-    tape_record(&s->tape, seed);
-    sim_run(s, firm, seed);
-    t.which = s->broken;
-    t.count = s->tape.count;
-    t.draws = malloc((t.count + 1) * sizeof *t.draws);
-    if (t.draws == NULL) {
-        abort();
-    }
-    memcpy(t.draws, s->tape.drawn, t.count * sizeof *t.draws);
-    sim_release(s);
-    free(s);
     if (t.which != INV_NONE) {
-        shrink(firm, &t);
+        shrink(world, &t);
         printf("seed %" PRIu64 ": %zu choices are left\n", seed, t.count);
     } else {
         printf("seed %" PRIu64 " holds\n", seed);
@@ -156,7 +152,7 @@ bool tapes_shrink(const struct sim_firm *firm, uint64_t seed, const char *path)
     return good;
 }
 
-bool tapes_replay(const struct sim_firm *firm, char **paths, int count, bool mistaken)
+bool tapes_replay(struct sim *world, char **paths, int count, bool mistaken)
 {
     bool good = count > 0;
     for (int i = 0; i < count; i++) {
@@ -166,9 +162,8 @@ bool tapes_replay(const struct sim_firm *firm, char **paths, int count, bool mis
             good = false;
             continue;
         }
-        planted_number = mistaken ? t.mistake : 0;
-        enum invariant wanted = planted_number != 0 ? t.which : INV_NONE;
-        enum invariant broken = run(firm, &t, false);
+        enum invariant wanted = mistaken && t.mistake != 0 ? t.which : INV_NONE;
+        enum invariant broken = run(world, &t, mistaken);
         printf("%s: %s%s\n", paths[i], broken == INV_NONE ? "holds" : "breaks",
                broken == wanted ? "" : ", WRONG");
         good = good && broken == wanted;
