@@ -11,37 +11,107 @@
 
 struct own_column { /* the columns that sync adds to each table */
     const char *name;
-    const char *type;
+    bool bytes; /* else an integer */
     bool server_only;
 };
 static const struct own_column own_columns[] = {
-    {"_scope", "INTEGER", false},  {"_seq", "INTEGER", false}, {"_deleted_at", "INTEGER", false},
-    {"_entered", "INTEGER", true}, {"_made", "BLOB", true},    {"_cols", "BLOB", true},
-    {"_check", "INTEGER", true},
+    {"_scope", false, false},  {"_seq", false, false}, {"_deleted_at", false, false},
+    {"_entered", false, true}, {"_made", true, true},  {"_cols", true, true},
+    {"_check", false, true},
 };
 
 struct creation {
     struct db *db;
+    const struct db_dialect *dialect;
     bool server;
     struct buf ddl; /* what the file lacks */
 };
 
+static const char *own_type(const struct creation *w, size_t index)
+{
+    return own_columns[index].bytes ? w->dialect->bytes : w->dialect->integer;
+}
+
+static const char *type_of(const struct creation *w, const struct column *c)
+{
+    if (c->type == TYPE_UUID) {
+        return w->dialect->uuid;
+    }
+    const char *type = column_sql_type(c);
+    return strcmp(type, "INTEGER") == 0 ? w->dialect->integer
+           : strcmp(type, "REAL") == 0  ? w->dialect->real
+           : strcmp(type, "BLOB") == 0  ? w->dialect->bytes
+                                        : w->dialect->text;
+}
+
+static void put_quoted(struct buf *out, const char *text)
+{
+    for (const char *at = text; *at != 0; at++) {
+        buf_put(out, bytes_of(at, 1));
+        if (*at == '\'') {
+            buf_put_u8(out, '\'');
+        }
+    }
+}
+
+static void put_labels(struct buf *out, const char *english, const char *chinese)
+{
+    buf_put_text(out, " IS '");
+    put_quoted(out, english);
+    if (chinese != NULL) {
+        buf_put_text(out, " / ");
+        put_quoted(out, chinese);
+    }
+    buf_put_text(out, "';\n");
+}
+
+/* Where other programs read the tables, the catalogue's words for them stand beside them. */
+static void put_comments(struct creation *w, const struct table *t)
+{
+    buf_printf(&w->ddl, "COMMENT ON TABLE %s", t->name);
+    put_labels(&w->ddl, t->label, t->label_zh);
+    for (size_t i = 0; i < t->column_count; i++) {
+        buf_printf(&w->ddl, "COMMENT ON COLUMN %s.%s", t->name, t->columns[i].name);
+        put_labels(&w->ddl, t->columns[i].label, t->columns[i].label_zh);
+    }
+}
+
+/* Tables that may be distributed are so by scope: it leads the key, and `row_home` keeps ids
+ * unique. */
+static void create_shared(struct creation *w, const struct table *t)
+{
+    buf_printf(&w->ddl, "CREATE TABLE %s (\n  id %s NOT NULL", t->name, w->dialect->uuid);
+    for (size_t i = 0; i < t->column_count; i++) {
+        buf_printf(&w->ddl, ",\n  %s %s", t->columns[i].name, type_of(w, &t->columns[i]));
+    }
+    for (size_t i = 0; i < count_of(own_columns); i++) {
+        buf_printf(&w->ddl, ",\n  %s %s", own_columns[i].name, own_type(w, i));
+    }
+    buf_printf(&w->ddl, ",\n  PRIMARY KEY (_scope, id)\n)%s;\nCREATE INDEX %s_id ON %s (id);\n",
+               w->dialect->table_end, t->name, t->name);
+    put_comments(w, t);
+}
+
 static void create_table(struct creation *w, const struct table *t)
 {
+    if (w->dialect->shared) {
+        create_shared(w, t);
+        return;
+    }
     /* The device does without the CHECK: it is a function call, for which SQLite copies all pages
      * that an insert and its trigger are about to change. The outbox refuses another length there.
      */
     buf_printf(&w->ddl, "CREATE TABLE %s (\n  id BLOB PRIMARY KEY%s", t->name,
                w->server ? " CHECK (length(id) = 16)" : "");
     for (size_t i = 0; i < t->column_count; i++) {
-        buf_printf(&w->ddl, ",\n  %s %s", t->columns[i].name, column_sql_type(&t->columns[i]));
+        buf_printf(&w->ddl, ",\n  %s %s", t->columns[i].name, type_of(w, &t->columns[i]));
     }
     for (size_t i = 0; i < count_of(own_columns); i++) {
         if (w->server || !own_columns[i].server_only) {
-            buf_printf(&w->ddl, ",\n  %s %s", own_columns[i].name, own_columns[i].type);
+            buf_printf(&w->ddl, ",\n  %s %s", own_columns[i].name, own_type(w, i));
         }
     }
-    buf_put_text(&w->ddl, "\n) STRICT, WITHOUT ROWID;\n");
+    buf_printf(&w->ddl, "\n)%s;\n", w->dialect->table_end);
 }
 
 /* Place of a name among the own columns (own_columns first, then the table's); -1: not known. */
@@ -50,7 +120,7 @@ static int place_of(const struct creation *w, const struct table *t, const char 
 {
     for (size_t i = 0; i < count_of(own_columns); i++) {
         if (strcmp(own_columns[i].name, name) == 0 && (w->server || !own_columns[i].server_only)) {
-            *type = own_columns[i].type;
+            *type = own_type(w, i);
             return (int)i;
         }
     }
@@ -58,7 +128,7 @@ static int place_of(const struct creation *w, const struct table *t, const char 
     if (c == NULL) {
         return -1;
     }
-    *type = column_sql_type(c);
+    *type = type_of(w, c);
     return (int)count_of(own_columns) + (int)(c - t->columns);
 }
 
@@ -67,12 +137,12 @@ static struct err read_columns(const struct creation *w, const struct table *t, 
                                bool has[])
 {
     struct stmt st;
-    struct err err = db_use(w->db, "SELECT name, type FROM pragma_table_info(?1)", &st);
+    struct err err = db_use(w->db, w->dialect->columns_of, &st);
     bind_text(&st, 1, t->name);
     *exists = false;
     while (err.code == ERR_OK && db_step_row(&st)) {
         *exists = true;
-        const char *type = "BLOB";
+        const char *type = w->dialect->uuid;
         bool is_id = strcmp(col_text(&st, 0), "id") == 0;
         int place = is_id ? 0 : place_of(w, t, col_text(&st, 0), &type);
         if (place < 0) {
@@ -95,13 +165,13 @@ static void add_columns(struct creation *w, const struct table *t, const bool ha
     for (size_t i = 0; i < count_of(own_columns); i++) {
         if (!has[i] && (w->server || !own_columns[i].server_only)) {
             buf_printf(&w->ddl, "ALTER TABLE %s ADD COLUMN %s %s;\n", t->name, own_columns[i].name,
-                       own_columns[i].type);
+                       own_type(w, i));
         }
     }
     for (size_t i = 0; i < t->column_count; i++) {
         if (!has[count_of(own_columns) + i]) {
             buf_printf(&w->ddl, "ALTER TABLE %s ADD COLUMN %s %s;\n", t->name, t->columns[i].name,
-                       column_sql_type(&t->columns[i]));
+                       type_of(w, &t->columns[i]));
         }
     }
 }
@@ -112,8 +182,7 @@ static struct err need_index(struct creation *w, const struct table *t, const ch
     char name[96];
     struct stmt st;
     snprintf(name, sizeof name, "%s_%s", t->name, suffix);
-    struct err err =
-        db_use(w->db, "SELECT 1 FROM sqlite_schema WHERE type = 'index' AND name = ?1", &st);
+    struct err err = db_use(w->db, w->dialect->index_named, &st);
     if (err.code != ERR_OK) {
         return err;
     }
@@ -171,7 +240,7 @@ static struct err run_ddl(struct creation *w)
 
 struct err catalogue_create(struct db *db, bool server)
 {
-    struct creation w = {.db = db, .server = server};
+    struct creation w = {.db = db, .dialect = db_dialect(db), .server = server};
     struct err err = err_ok();
     buf_init(&w.ddl, DDL_BYTES_MAX);
     for (size_t i = 0; i < catalogue_table_count() && err.code == ERR_OK; i++) {

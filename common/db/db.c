@@ -9,6 +9,11 @@ const char *db_message(const struct db *db)
     return db->message;
 }
 
+const struct db_dialect *db_dialect(const struct db *db)
+{
+    return &db->driver->dialect;
+}
+
 void db_close(struct db *db)
 {
     if (db != NULL) {
@@ -279,6 +284,16 @@ int64_t db_changes(struct db *db)
 int64_t db_data_version(struct db *db)
 {
     return db->driver->data_version(db);
+}
+
+struct err db_integrity(struct db *db, struct buf *report)
+{
+    return db->driver->integrity(db, report);
+}
+
+struct err db_checkpoint(struct db *db)
+{
+    return db->driver->checkpoint(db);
 }
 
 struct err db_schema_version(struct db *db, int64_t *out)

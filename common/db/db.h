@@ -34,6 +34,18 @@ struct db_options {
  * cell_size_check. `*out` is NULL on error. */
 MUST_USE struct err db_open(struct db **out, const char *path, const struct db_options *options);
 void db_close(struct db *db);
+
+/* What SQL must say differently in each database; all else is written once for both. */
+struct db_dialect {
+    const char *name; /* for people and for choosing migrations: "sqlite", "postgres" */
+    bool shared;      /* other processes write at the same time: rows are locked, not the file */
+    const char *uuid, *bytes, *integer, *real, *text; /* types, as columns_of names them */
+    const char *table_end;                            /* behind CREATE TABLE (…) */
+    const char *columns_of;                           /* (name, type) of each column of table ?1 */
+    const char *index_named;                          /* a row if there is an index named ?1 */
+    const char *for_update; /* behind a SELECT whose rows will be written */
+};
+const struct db_dialect *db_dialect(const struct db *db);
 const char *db_message(const struct db *db); /* the driver's text of the last failure */
 
 /* Runs SQL without parameters and rows; several statements may stand in it. */
@@ -92,6 +104,10 @@ int64_t db_changes(struct db *db); /* rows of the last statement */
 /* Gives pages that nothing uses any more back to the file system; outside a transaction. */
 MUST_USE struct err db_shrink(struct db *db);
 int64_t db_data_version(struct db *db); /* changes when another connection committed; -1 on error */
+/* What is deleted is gone from the files beside the database as well; outside a transaction.
+ * ERR_BUSY: somebody still reads what was. Nothing where the database keeps no such files of ours.
+ */
+MUST_USE struct err db_checkpoint(struct db *db);
 MUST_USE struct err db_integrity(struct db *db,
                                  struct buf *report); /* ERR_CORRUPT with the report */
 

@@ -11,6 +11,7 @@
 #define DB_MESSAGE_MAX 256
 
 struct db_driver {
+    struct db_dialect dialect;
     const char *begin_read; /* one snapshot, nothing written */
     const char *begin_write;
 
@@ -38,6 +39,8 @@ struct db_driver {
     bool (*in_transaction)(const struct db *db);
     int64_t (*changes)(struct db *db);
     int64_t (*data_version)(struct db *db);
+    struct err (*integrity)(struct db *db, struct buf *report);
+    struct err (*checkpoint)(struct db *db);
     struct err (*schema_version)(struct db *db, int64_t *out);
     struct err (*schema_version_set)(struct db *db, int64_t version);
 };

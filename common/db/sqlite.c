@@ -323,7 +323,7 @@ static struct err schema_version_set(struct db *db, int64_t version)
     return db_exec(db, sql);
 }
 
-struct err db_integrity(struct db *db, struct buf *report)
+static struct err integrity(struct db *db, struct buf *report)
 {
     struct stmt st;
     struct err err = db_use(db, "PRAGMA integrity_check", &st);
@@ -344,6 +344,13 @@ struct err db_integrity(struct db *db, struct buf *report)
     return err.code == ERR_OK && !sound ? err_make(ERR_CORRUPT, 0, "db_integrity") : err;
 }
 
+static struct err checkpoint(struct db *db)
+{
+    int64_t busy = 0;
+    struct err err = db_one_int(db, "PRAGMA wal_checkpoint(TRUNCATE)", &busy);
+    return err.code == ERR_OK && busy != 0 ? err_make(ERR_BUSY, 0, "db_checkpoint") : err;
+}
+
 /* ---- the driver ---- */
 
 static void close_handle(struct db *base)
@@ -361,6 +368,16 @@ static void close_handle(struct db *base)
 }
 
 static const struct db_driver driver = {
+    .dialect = {.name = "sqlite",
+                .uuid = "BLOB",
+                .bytes = "BLOB",
+                .integer = "INTEGER",
+                .real = "REAL",
+                .text = "TEXT",
+                .table_end = " STRICT, WITHOUT ROWID",
+                .columns_of = "SELECT name, type FROM pragma_table_info(?1)",
+                .index_named = "SELECT 1 FROM sqlite_schema WHERE type = 'index' AND name = ?1",
+                .for_update = ""},
     .begin_read = "BEGIN",
     .begin_write = "BEGIN IMMEDIATE",
     .close = close_handle,
@@ -382,6 +399,8 @@ static const struct db_driver driver = {
     .in_transaction = in_transaction,
     .changes = changes,
     .data_version = data_version,
+    .integrity = integrity,
+    .checkpoint = checkpoint,
     .schema_version = schema_version,
     .schema_version_set = schema_version_set,
 };

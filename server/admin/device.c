@@ -32,7 +32,7 @@ static void put_list(struct buf *sql, const char *waiting)
         " strftime('%%Y-%%m-%%d %%H:%%M', w.since / 1000, 'unixepoch', 'localtime') AS since"
         " FROM device_key k LEFT JOIN device d ON d.id = k.device"
         " LEFT JOIN person p ON p.id = k.person"
-        " LEFT JOIN (SELECT device, count(*) AS held, min(since) AS since FROM (%s)"
+        " LEFT JOIN (SELECT device, count(*) AS held, min(since) AS since FROM (%s) h"
         "  GROUP BY device) w ON w.device = k.number ORDER BY k.number",
         waiting);
 }

@@ -176,7 +176,24 @@ static int64_t changes(struct db *db)
 
 static int64_t data_version(struct db *db)
 {
-    return ++postgres_of(db)->looks;
+    struct postgres *pg = postgres_of(db);
+    pg->version +=
+        pg->open ? 0 : 1; /* others may have written since; within a transaction, nobody */
+    return pg->version;
+}
+
+/* Pages and indexes are the database's own business (data checksums, pg_amcheck). */
+static struct err integrity(struct db *db, struct buf *report)
+{
+    (void)report;
+    int64_t one = 0;
+    return db_one_int(db, "SELECT 1", &one);
+}
+
+static struct err checkpoint(struct db *db)
+{
+    (void)db; /* its log is archived and recycled by its own rules */
+    return err_ok();
 }
 
 static struct err schema_version(struct db *db, int64_t *out)
@@ -203,6 +220,20 @@ static struct err schema_version_set(struct db *db, int64_t version)
 }
 
 static const struct db_driver driver = {
+    .dialect = {.name = "postgres",
+                .shared = true,
+                .uuid = "uuid",
+                .bytes = "bytea",
+                .integer = "bigint",
+                .real = "double precision",
+                .text = "text",
+                .table_end = "",
+                .columns_of = "SELECT column_name::text, data_type::text"
+                              " FROM information_schema.columns"
+                              " WHERE table_schema = current_schema() AND table_name = ?1",
+                .index_named = "SELECT 1 FROM pg_indexes WHERE schemaname = current_schema()"
+                               " AND indexname = ?1",
+                .for_update = " FOR UPDATE"},
     .begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     .begin_write = "BEGIN",
     .close = close_connection,
@@ -224,6 +255,8 @@ static const struct db_driver driver = {
     .in_transaction = in_transaction,
     .changes = changes,
     .data_version = data_version,
+    .integrity = integrity,
+    .checkpoint = checkpoint,
     .schema_version = schema_version,
     .schema_version_set = schema_version_set,
 };

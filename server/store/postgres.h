@@ -6,7 +6,7 @@
  *   - After an error the transaction only takes ROLLBACK, or the end of a savepoint.
  *   - A lost connection is made again by the next db_begin. A COMMIT whose answer was lost fails:
  *     the caller can't know whether it was done, and asks by the identity of what it wrote.
- *   - db_data_version never stays the same: nothing is remembered between transactions.
+ *   - db_data_version is another one in each transaction: nothing is remembered between them.
  *
  * ERR_BUSY: a deadlock, a serialization failure, a lock that couldn't be had: the whole transaction
  * is worth another try. ERR_NETWORK: the database can't be reached or went away. */

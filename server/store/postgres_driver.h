@@ -11,6 +11,7 @@
 
 #include <libpq-fe.h>
 
+#define POSTGRES_NUMBER_MAX 32
 #define POSTGRES_PENDING_MAX                                                                       \
     256 /* statements on their way: few enough for the sockets' buffers                            \
          */
@@ -27,7 +28,7 @@ struct postgres {
     bool open;         /* between BEGIN and COMMIT or ROLLBACK */
     struct err failed; /* the first failure among the pending */
     int64_t changes;   /* rows of the last statement answered */
-    int64_t looks;     /* of db_data_version so far */
+    int64_t version;   /* that db_data_version gave last */
 };
 
 static inline struct postgres *postgres_of(struct db *db)
@@ -53,7 +54,8 @@ struct postgres_stmt {
     bool gives_rows;
     PGresult *result; /* all of its rows; NULL: not running */
     int row;
-    PGresult *shape; /* its columns' names and types */
+    PGresult *shape;                    /* its columns' names and types */
+    char (*texts)[POSTGRES_NUMBER_MAX]; /* numbers of the row at hand as text, by column */
 };
 
 struct err postgres_failed(struct postgres *pg, const PGresult *result, const char *where);
@@ -68,6 +70,8 @@ MUST_USE struct err postgres_encode(Oid type, const struct value *value,
                                     struct postgres_param *out);
 /* A field of a result; text and blobs borrow from it. */
 struct value postgres_decode(const PGresult *result, int row, int column);
+/* A number as SQLite shows it: "4.0", "12". */
+void postgres_show(const struct value *number, char out[POSTGRES_NUMBER_MAX]);
 
 void postgres_statements_init(struct postgres *pg);
 /* Reads the answers of everything sent; the first failure. */

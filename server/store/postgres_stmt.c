@@ -125,21 +125,31 @@ static void drop(void *handle)
     PQclear(s->shape);
     free(s->types);
     free(s->params);
+    free(s->texts);
     free(s);
 }
 
-/* Gives its name back as well; a connection that is lost has forgotten it already. */
-static void drop_prepared(void *handle)
+/* A connection that is lost has forgotten it already. */
+static void drop_name(struct postgres_stmt *s)
 {
-    struct postgres_stmt *s = handle;
     struct postgres *pg = s->pg;
     char sql[48];
     (void)snprintf(sql, sizeof sql, "DEALLOCATE %s", s->name);
-    if (!is_lost(pg) && s->shape != NULL &&
-        PQsendQueryParams(pg->conn, sql, 0, NULL, NULL, NULL, NULL, 1)) {
-        pg->pending++;
+    if (is_lost(pg) || s->shape == NULL ||
+        PQsendQueryParams(pg->conn, sql, 0, NULL, NULL, NULL, NULL, 1) != 1) {
+        return;
     }
-    drop(s);
+    pg->pending++;
+    if (!pg->open && PQpipelineSync(pg->conn) == 1) { /* else a BEGIN would come too late */
+        settle_pending(pg);
+        take_sync(pg);
+    }
+}
+
+static void drop_prepared(void *handle)
+{
+    drop_name(handle);
+    drop(handle);
 }
 
 static bool is_busy(const void *handle)
@@ -163,6 +173,20 @@ static enum statement_kind kind_of(const char *sql)
     return strcmp(sql, "ROLLBACK") == 0 ? ROLLS_BACK : PLAIN;
 }
 
+/* All our numbers are bigint; where PostgreSQL takes a parameter for less ("?1 + 1"), it is asked
+ * again. Whether there is such a one. */
+static bool widen(struct postgres_stmt *s)
+{
+    enum { INT8 = 20, INT2 = 21, INT4 = 23 };
+    bool narrow = false;
+    for (int i = 0; i < s->param_count; i++) {
+        Oid type = s->types[i];
+        narrow = narrow || type == INT4 || type == INT2;
+        s->types[i] = type == INT4 || type == INT2 ? INT8 : type;
+    }
+    return narrow;
+}
+
 static struct err read_shape(struct postgres_stmt *s)
 {
     s->param_count = PQnparams(s->shape);
@@ -170,7 +194,8 @@ static struct err read_shape(struct postgres_stmt *s)
     size_t count = (size_t)s->param_count + 1; /* calloc of nothing may give NULL */
     s->types = calloc(count, sizeof *s->types);
     s->params = calloc(count, sizeof *s->params);
-    if (s->types == NULL || s->params == NULL) {
+    s->texts = calloc((size_t)PQnfields(s->shape) + 1, sizeof *s->texts);
+    if (s->types == NULL || s->params == NULL || s->texts == NULL) {
         return err_make(ERR_NOMEM, 0, "db_use");
     }
     for (int i = 0; i < s->param_count; i++) {
@@ -180,7 +205,7 @@ static struct err read_shape(struct postgres_stmt *s)
 }
 
 /* Sent behind what is pending; both answers are waited for. */
-static struct err prepare_named(struct postgres_stmt *s, const char *text)
+static struct err describe(struct postgres_stmt *s, const char *text)
 {
     struct postgres *pg = s->pg;
     struct err err = postgres_settle(pg);
@@ -188,7 +213,8 @@ static struct err prepare_named(struct postgres_stmt *s, const char *text)
         return err;
     }
     bool ends = !pg->open;
-    int sent = PQsendPrepare(pg->conn, s->name, text, 0, NULL) == 1 &&
+    (void)snprintf(s->name, sizeof s->name, "s%u", ++pg->names);
+    int sent = PQsendPrepare(pg->conn, s->name, text, s->param_count, s->types) == 1 &&
                PQsendDescribePrepared(pg->conn, s->name) == 1 &&
                (ends ? PQpipelineSync(pg->conn) : PQsendFlushRequest(pg->conn)) == 1;
     if (!sent) {
@@ -200,8 +226,22 @@ static struct err prepare_named(struct postgres_stmt *s, const char *text)
     if (ends) {
         take_sync(pg);
     }
-    err = postgres_settle(pg);
-    return err.code == ERR_OK ? read_shape(s) : err;
+    return postgres_settle(pg);
+}
+
+static struct err prepare_named(struct postgres_stmt *s, const char *text)
+{
+    struct err err = describe(s, text);
+    if (err.code == ERR_OK) {
+        err = read_shape(s);
+    }
+    if (err.code == ERR_OK && widen(s)) {
+        drop_name(s);
+        PQclear(s->shape);
+        s->shape = NULL;
+        err = describe(s, text);
+    }
+    return err;
 }
 
 static struct err prepare(struct postgres *pg, const char *sql, struct postgres_stmt **out)
@@ -213,7 +253,6 @@ static struct err prepare(struct postgres *pg, const char *sql, struct postgres_
     }
     s->pg = pg;
     s->kind = kind_of(sql);
-    (void)snprintf(s->name, sizeof s->name, "s%u", ++pg->names);
     buf_init(&text, (size_t)1024 * 1024);
     postgres_text(&text, sql);
     struct err err =
@@ -368,6 +407,7 @@ void postgres_finish(struct stmt *st)
         return;
     }
     pg->pending++;
+    pg->version += s->kind == BEGINS ? 1 : 0;
     pg->open = true;
     if (pg->pending >= POSTGRES_PENDING_MAX) {
         st->err = postgres_settle(pg);
@@ -413,6 +453,14 @@ double postgres_as_real(const struct stmt *st, int column)
 
 struct bytes postgres_as_bytes(const struct stmt *st, int column)
 {
+    struct postgres_stmt *s = st->handle;
     struct value v = postgres_as_value(st, column);
-    return v.kind == VALUE_TEXT || v.kind == VALUE_BLOB ? v.b : bytes_of(NULL, 0);
+    if (v.kind == VALUE_TEXT || v.kind == VALUE_BLOB) {
+        return v.b;
+    }
+    if (v.kind == VALUE_NULL || s->texts == NULL) {
+        return bytes_of(NULL, 0);
+    }
+    postgres_show(&v, s->texts[column]);
+    return bytes_text(s->texts[column]);
 }

@@ -123,6 +123,18 @@ static struct value decode_numeric(const char *at, int size)
     return whole && fits ? value_int(negative ? -sum : sum) : value_real(negative ? -real : real);
 }
 
+void postgres_show(const struct value *number, char out[POSTGRES_NUMBER_MAX])
+{
+    if (number->kind == VALUE_INT) {
+        (void)snprintf(out, POSTGRES_NUMBER_MAX, "%" PRId64, number->i);
+        return;
+    }
+    int size = snprintf(out, POSTGRES_NUMBER_MAX, "%.15g", number->d);
+    if (strspn(out, "-0123456789") == (size_t)size) {
+        (void)snprintf(out + size, POSTGRES_NUMBER_MAX - (size_t)size, ".0");
+    }
+}
+
 struct value postgres_decode(const PGresult *result, int row, int column)
 {
     if (PQgetisnull(result, row, column)) {

@@ -339,7 +339,7 @@ static int64_t waits_for(struct world *w, const struct world_device *d, int64_t 
     buf_init(&sql, (size_t)16 * 1024);
     buf_put_text(&sql, "SELECT count(*), coalesce(min(since), 0) FROM (");
     purge_put_waiting(&sql, w->server.wall_ms);
-    buf_printf(&sql, ") WHERE device = %u", d->replica.number);
+    buf_printf(&sql, ") w WHERE device = %u", d->replica.number);
     struct stmt q;
     world_must(w, w->reader_db, db_prepare(w->reader_db, buf_text(&sql), &q, NULL));
     assert_true(db_step_row(&q));

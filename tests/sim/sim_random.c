@@ -444,7 +444,7 @@ static void step(struct history *h)
 
 static void check_places(struct history *h)
 {
-    static const char halves[] = "SELECT count(*) FROM customer WHERE lat IS NOT lng";
+    static const char halves[] = "SELECT count(*) FROM customer WHERE lat IS DISTINCT FROM lng";
     if (db_count(&h->world, h->world.reader_db, halves, NULL) != 0) {
         world_fail(&h->world, "half a place");
     }

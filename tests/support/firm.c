@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "tests/support/firm.h"
+#include "tests/support/store_db.h"
 
 #include <sodium.h>
 #include <unistd.h>
@@ -169,7 +170,7 @@ struct firm *firm_new(void)
     struct host host = fake_host_as_host(&f->host);
     arena_init(&f->arena, (size_t)64 << 20);
     const struct db_options options = {.mode = DB_CREATE, .busy_timeout_ms = 1000};
-    struct err err = db_open(&f->db, f->path, &options);
+    struct err err = store_db_open(&f->db, f->path, &options);
     assert_int_equal(err.code, ERR_OK);
     const struct store_founding founding = {.company_name = bytes_text("Legwork 测试"),
                                             .currency = bytes_text("CNY"),

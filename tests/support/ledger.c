@@ -118,10 +118,11 @@ int64_t kept(const struct world *w, const uint8_t row[16], const char *text)
 {
     struct stmt st;
     int64_t count = 0;
-    world_must(w, w->reader_db,
-               db_use(w->reader_db,
-                      "SELECT count(*) FROM kept_value WHERE row_id = ?1 AND instr(kept, ?2) > 0",
-                      &st));
+    world_must(
+        w, w->reader_db,
+        db_use(w->reader_db,
+               "SELECT count(*) FROM kept_value WHERE row_id = ?1 AND kept LIKE '%' || ?2 || '%'",
+               &st));
     bind_id(&st, 1, row);
     bind_text(&st, 2, text);
     if (db_step_row(&st)) {

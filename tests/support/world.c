@@ -1,4 +1,5 @@
 /* Founding the firm, enrolling devices, and letting processes die and come back. */
+#include "tests/support/store_db.h"
 #include "tests/support/world_parts.h"
 
 #include <sodium.h>
@@ -64,12 +65,20 @@ static struct db *open_db(const struct world *w, const char *path, enum db_mode 
     return db;
 }
 
+static struct db *open_store_db(const struct world *w, enum db_mode mode)
+{
+    const struct db_options options = {.mode = mode, .busy_timeout_ms = 1000, .sync_normal = true};
+    struct db *db = NULL;
+    world_must(w, NULL, store_db_open(&db, w->store_path, &options));
+    return db;
+}
+
 void world_open_server(struct world *w)
 {
     struct host host = fake_host_as_host(&w->server);
-    w->writer_db = open_db(w, w->store_path, DB_WRITE);
+    w->writer_db = open_store_db(w, DB_WRITE);
     world_must(w, w->writer_db, store_open(&w->writer, w->writer_db, &host, true));
-    w->reader_db = open_db(w, w->store_path, DB_READ);
+    w->reader_db = open_store_db(w, DB_READ);
     world_must(w, w->reader_db, store_open(&w->reader, w->reader_db, &host, false));
     store_use_ledger(&w->writer, &w->ledger);
     store_use_ledger(&w->reader, &w->ledger);
@@ -294,7 +303,8 @@ static void found(struct world *w)
                                             .tz = bytes_text("Asia/Shanghai"),
                                             .locale = bytes_text("zh")};
     struct host host = fake_host_as_host(&w->server);
-    struct db *db = open_db(w, scratch_path(&w->scratch, "store.db", w->store_path), DB_CREATE);
+    scratch_path(&w->scratch, "store.db", w->store_path);
+    struct db *db = open_store_db(w, DB_CREATE);
     world_must(w, db, store_create(db, &host, &founding));
     db_close(db);
     world_open_server(w);

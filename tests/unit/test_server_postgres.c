@@ -120,6 +120,11 @@ static void test_text(void **state)
         {"x = x'' OR y = X'0aFF'", "x = '\\x'::bytea OR y = '\\x0aFF'::bytea"},
         {"SELECT 'it''s ?1', ax'1'", "SELECT 'it''s ?1', ax'1'"},
         {"SELECT 'never ended ?1", "SELECT 'never ended ?1"},
+        {"FROM a INDEXED BY b_c WHERE", "FROM a WHERE"},
+        {"INSERT OR FAIL INTO t", "INSERT INTO t"},
+        {"FOR FAIL OR FAIL 'OR FAIL '", "FOR FAIL 'OR FAIL '"},
+        {"max(a), max(a, b), min((a), (b)), min((a, b)), xmax(a, b)",
+         "max(a), greatest(a, b), least((a), (b)), min((a, b)), xmax(a, b)"},
         {"", ""},
     };
     (void)state;

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "tests/support/firm.h"
+#include "tests/support/store_db.h"
 
 static int set_up(void **state)
 {
@@ -96,7 +97,7 @@ static void two_connections_write_in_turn(void **state)
     uint8_t id[16];
     const struct db_options options = {.mode = DB_WRITE, .busy_timeout_ms = 1000};
     struct host host = fake_host_as_host(&f->host);
-    assert_int_equal(db_open(&other.db, f->path, &options).code, ERR_OK);
+    assert_int_equal(store_db_open(&other.db, f->path, &options).code, ERR_OK);
     assert_int_equal(store_open(&other.store, other.db, &host, true).code, ERR_OK);
     assert_int_equal(firm_person(&other, "cao", "rep", NULL, id).code, ERR_OK);
     assert_int_equal(firm_person(f, "dai", "rep", NULL, id).code, ERR_OK);

@@ -50,7 +50,7 @@ static struct err read_held(struct store *st, const uint8_t from[16], const uint
         "  AND o.person_id = ?2 AND o._deleted_at IS NULL),"
         " (SELECT count(*) FROM customer c WHERE c.book_id = h.book_id AND c._deleted_at IS NULL)"
         " FROM book_holder h WHERE h.person_id = ?1 AND h._deleted_at IS NULL"
-        "  AND (?3 IS NULL OR h.book_id = ?3) ORDER BY h.id";
+        "  AND (h.book_id = ?3 OR ?3 IS NULL) ORDER BY h.id";
     struct stmt q;
     *count = 0;
     struct err err = db_use(st->db, sql, &q);

@@ -91,8 +91,8 @@ static struct err store_one(struct store *st, uint32_t device, const struct done
     static const char sql[] =
         "INSERT INTO device_scope (device, scope, done, heard) VALUES (?1, ?2, ?3, ?3)"
         " ON CONFLICT (device, scope) DO UPDATE"
-        " SET done = excluded.done, heard = max(heard, excluded.done), held = 1"
-        " WHERE done <> excluded.done OR held = 0";
+        " SET done = excluded.done, heard = max(device_scope.heard, excluded.done), held = 1"
+        " WHERE device_scope.done <> excluded.done OR device_scope.held = 0";
     struct stmt q;
     struct err err = db_use(st->db, sql, &q);
     if (err.code != ERR_OK) {

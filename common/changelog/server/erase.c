@@ -88,15 +88,17 @@ static struct err name_part(struct store *st, int64_t job, uint16_t table, const
     char sql[400];
     struct stmt q;
     (void)snprintf(sql, sizeof sql,
-                   "INSERT INTO erase_item (job, tbl, row) SELECT ?1, %u, id FROM (%s) WHERE"
-                   " ?2 = ?2 ON CONFLICT DO NOTHING",
+                   "INSERT INTO erase_item (job, tbl, row) SELECT ?1, %u, id FROM (%s) r WHERE"
+                   " true ON CONFLICT DO NOTHING",
                    (unsigned)table, select);
     struct err err = db_use(st->db, sql, &q);
     if (err.code != ERR_OK) {
         return err;
     }
     bind_int(&q, 1, job);
-    bind_id(&q, 2, id);
+    if (strstr(select, "?2") != NULL) {
+        bind_id(&q, 2, id);
+    }
     return db_step_done(&q, "name_part");
 }
 
@@ -104,19 +106,28 @@ static struct err name_part(struct store *st, int64_t job, uint16_t table, const
 static struct err mark_erased(struct store *st, int64_t job, const struct table *t,
                               const uint8_t id[16], int64_t now_ms)
 {
-    static const char sql[] =
-        "INSERT INTO erased (tbl, row, at) SELECT ?2, ?3, ?4 UNION SELECT tbl, row, ?4 FROM"
-        " erase_item WHERE job = ?1 AND tbl = ?5 ON CONFLICT DO NOTHING";
+    static const char itself[] =
+        "INSERT INTO erased (tbl, row, at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+    static const char contacts[] =
+        "INSERT INTO erased (tbl, row, at) SELECT tbl, row, CAST(?1 AS BIGINT) FROM erase_item"
+        " WHERE job = ?2 AND tbl = ?3 ON CONFLICT DO NOTHING";
     struct stmt q;
-    struct err err = db_use(st->db, sql, &q);
+    struct err err = db_use(st->db, itself, &q);
+    if (err.code == ERR_OK) {
+        bind_int(&q, 1, t->number);
+        bind_id(&q, 2, id);
+        bind_int(&q, 3, now_ms);
+        err = db_step_done(&q, "mark_erased");
+    }
+    if (err.code == ERR_OK) {
+        err = db_use(st->db, contacts, &q);
+    }
     if (err.code != ERR_OK) {
         return err;
     }
-    bind_int(&q, 1, job);
-    bind_int(&q, 2, t->number);
-    bind_id(&q, 3, id);
-    bind_int(&q, 4, now_ms);
-    bind_int(&q, 5, TABLE_contact);
+    bind_int(&q, 1, now_ms);
+    bind_int(&q, 2, job);
+    bind_int(&q, 3, TABLE_contact);
     return db_step_done(&q, "mark_erased");
 }
 
@@ -368,9 +379,7 @@ struct err erase_step(struct store *st, int64_t no, int64_t now_ms, bool *ended)
 
 struct err erase_settle(struct store *st)
 {
-    int64_t busy = 0;
-    struct err err = db_one_int(st->db, "PRAGMA wal_checkpoint(TRUNCATE)", &busy);
-    return err.code == ERR_OK && busy != 0 ? err_make(ERR_BUSY, 0, "erase_settle") : err;
+    return db_checkpoint(st->db);
 }
 
 /* ---- who is erased ---- */

@@ -297,7 +297,8 @@ struct err gate_save(struct store *st, const struct gate *g, const struct hello 
         "UPDATE device_key SET epoch = ?2, epoch_pending = ?3, token = ?4, token_pending = ?5,"
         " verdict_last = ?6, verdict_seen = ?7, hello_ms = ?8, complete_ms = ?9, offset_ms = ?10,"
         " mask = ?11, catalogue = ?12, wall_ms = ?13, mono_ms = ?14, boot = ?15,"
-        " jump_ms = iif(?16 <> 0, ?16, jump_ms), jumped_at = iif(?16 <> 0, ?8, jumped_at),"
+        " jump_ms = CASE WHEN CAST(?16 AS BIGINT) <> 0 THEN ?16 ELSE jump_ms END,"
+        " jumped_at = CASE WHEN ?16 <> 0 THEN ?8 ELSE jumped_at END,"
         " boots = ?17, mark_told = ?18, mark_pending = ?19, timeline = ?20 WHERE number = ?1";
     struct stmt q;
     struct err err = db_use(st->db, sql, &q);

@@ -67,7 +67,7 @@ static struct err count_rows(struct store *st, const struct pass *p, const struc
             continue;
         }
         (void)snprintf(sql, sizeof sql,
-                       "SELECT count(*) FROM (SELECT 1 FROM %s WHERE _scope = ?1 LIMIT ?2)",
+                       "SELECT count(*) FROM (SELECT 1 FROM %s WHERE _scope = ?1 LIMIT ?2) r",
                        t->name);
         err = db_prepare(st->db, sql, &q, NULL);
         if (err.code != ERR_OK) {

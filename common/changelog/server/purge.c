@@ -48,7 +48,7 @@ static struct err raise(struct purge *p, const char *gone)
     buf_init(&sql, SQL_BYTES_MAX);
     buf_printf(&sql,
                "UPDATE scope AS t SET purged_to = max(purged_to, g.seq) FROM"
-               " (SELECT scope, max(seq) AS seq FROM (%s) GROUP BY scope) g WHERE g.scope = t.no",
+               " (SELECT scope, max(seq) AS seq FROM (%s) r GROUP BY scope) g WHERE g.scope = t.no",
                gone);
     const char *text = buf_text(&sql);
     struct err err = sql.bad ? err_make(ERR_NOMEM, 0, "store_purge") : run(p, text, &changed);
@@ -69,13 +69,14 @@ static void put_unreferenced(struct buf *sql, const struct table *t)
     }
 }
 
-static struct err purge_rows(struct purge *p, const char *gone, const char *from, int64_t *count)
+/* `from`: the table, `key`: its columns, which `gone` gives under the same names. */
+static struct err purge_rows(struct purge *p, const char *gone, const char *from, const char *key,
+                             int64_t *count)
 {
     struct buf sql;
     struct err err = raise(p, gone);
     buf_init(&sql, SQL_BYTES_MAX);
-    buf_printf(&sql, "DELETE FROM %s (SELECT %s FROM (%s))", from,
-               strcmp(from, "departure WHERE rowid IN") == 0 ? "place" : "id", gone);
+    buf_printf(&sql, "DELETE FROM %s WHERE (%s) IN (SELECT %s FROM (%s) g)", from, key, key, gone);
     const char *text = buf_text(&sql);
     int64_t changed = 0;
     if (err.code == ERR_OK) {
@@ -89,18 +90,17 @@ static struct err purge_rows(struct purge *p, const char *gone, const char *from
 static struct err purge_tombstones(struct purge *p, const struct table *t)
 {
     struct buf gone;
-    char from[96];
     buf_init(&gone, SQL_BYTES_MAX);
     buf_printf(&gone,
                "SELECT r._scope AS scope, r._seq AS seq, r.id AS id FROM scope s JOIN %s r"
                " ON r._scope = s.no WHERE r._deleted_at IS NOT NULL AND r._seq <= %s",
                t->name, planted(PURGED_UNPASSED) ? "s.counter" : PASSED_SQL);
     put_unreferenced(&gone, t);
-    buf_printf(&gone, " AND ?2 IS NOT NULL ORDER BY r._scope, r._seq LIMIT %d", PURGE_ROWS_MAX);
-    (void)snprintf(from, sizeof from, "%s WHERE id IN", t->name);
+    buf_printf(&gone, " AND CAST(?2 AS BIGINT) IS NOT NULL ORDER BY r._scope, r._seq LIMIT %d",
+               PURGE_ROWS_MAX);
     const char *text = buf_text(&gone);
     struct err err = gone.bad ? err_make(ERR_NOMEM, 0, "store_purge")
-                              : purge_rows(p, text, from, &p->tally->tombstones);
+                              : purge_rows(p, text, t->name, "id", &p->tally->tombstones);
     buf_release(&gone);
     return err;
 }
@@ -110,11 +110,11 @@ static struct err purge_departures(struct purge *p)
     char gone[1024];
     (void)snprintf(
         gone, sizeof gone,
-        "SELECT d.scope AS scope, d.seq AS seq, d.rowid AS place FROM scope s"
+        "SELECT d.scope AS scope, d.seq AS seq FROM scope s"
         " JOIN departure d ON d.scope = s.no WHERE d.left_at < ?2 AND d.seq <= " PASSED_SQL
         " ORDER BY d.scope, d.seq LIMIT %d",
         PURGE_ROWS_MAX);
-    return purge_rows(p, gone, "departure WHERE rowid IN", &p->tally->departures);
+    return purge_rows(p, gone, "departure", "scope, seq", &p->tally->departures);
 }
 
 struct err store_purge(struct store *st, int64_t now_ms, struct purge_tally *tally, bool *more)

@@ -16,7 +16,7 @@ static struct err is_full(struct store *st, const uint8_t device[16], bool *full
     struct stmt q;
     struct err err = db_use(st->db,
                             "SELECT count(*) FROM (SELECT 1 FROM quarantine INDEXED BY"
-                            " quarantine_waiting WHERE state = 'waiting' AND device = ?1)",
+                            " quarantine_waiting WHERE state = 'waiting' AND device = ?1) w",
                             &q);
     if (err.code != ERR_OK) {
         return err;

@@ -25,16 +25,18 @@ static struct err people_above(struct work *w, const uint8_t person[16], uint8_t
                                size_t *count)
 {
     static const char sql[] =
-        "WITH RECURSIVE up (id) AS (SELECT ?1 UNION SELECT p.manager_id FROM person p"
-        " JOIN up ON p.id = up.id WHERE p.manager_id IS NOT NULL) SELECT id FROM up LIMIT ?2";
+        "WITH RECURSIVE up (id) AS (SELECT manager_id FROM person WHERE id = ?1"
+        " UNION SELECT p.manager_id FROM person p JOIN up ON p.id = up.id)"
+        " SELECT id FROM up WHERE id IS NOT NULL AND id <> ?1 LIMIT ?2";
     struct stmt q;
-    *count = 0;
+    memcpy(people[0], person, sizeof people[0]);
+    *count = 1;
     struct err err = db_use(w->st->db, sql, &q);
     if (err.code != ERR_OK) {
         return err;
     }
     bind_id(&q, 1, person);
-    bind_int(&q, 2, PEOPLE_MAX);
+    bind_int(&q, 2, PEOPLE_MAX - 1);
     while (db_step_row(&q)) {
         *count += *count < PEOPLE_MAX && col_id(&q, 0, people[*count]);
     }
@@ -162,8 +164,10 @@ static struct err note_heard(struct loss_reader *l, int64_t scope)
     if (l->dones->by_file) {
         return err_ok();
     }
-    struct err err = db_use(
-        l->st->db, "INSERT OR IGNORE INTO right_lost_heard (device, scope) VALUES (?1, ?2)", &q);
+    struct err err = db_use(l->st->db,
+                            "INSERT INTO right_lost_heard (device, scope) VALUES (?1, ?2)"
+                            " ON CONFLICT (device, scope) DO NOTHING",
+                            &q);
     if (err.code != ERR_OK) {
         return err;
     }

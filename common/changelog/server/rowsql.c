@@ -45,11 +45,11 @@ static void put_insert(struct buf *b, const struct table *t)
 
 static void put_update(struct buf *b, const struct table *t, uint64_t mask)
 {
-    buf_printf(b, "UPDATE %s SET _seq = ?2, _deleted_at = ?3, _cols = ?4, _check = ?7", t->name);
+    buf_printf(b, "UPDATE %s SET _seq = ?2, _deleted_at = ?3, _cols = ?4, _check = ?5", t->name);
     if ((mask & ROWSQL_MOVED) != 0) {
-        buf_put_text(b, ", _scope = ?5, _entered = ?6");
+        buf_put_text(b, ", _scope = ?6, _entered = ?7");
     }
-    int parameter = 8;
+    int parameter = (mask & ROWSQL_MOVED) != 0 ? 8 : 6; /* without a gap */
     for (size_t i = 0; i < t->column_count; i++) {
         if ((mask >> t->columns[i].number & 1) != 0) {
             buf_printf(b, ", %s = ?%d", t->columns[i].name, parameter++);

@@ -13,7 +13,7 @@ static const struct {
 static struct err next_number(struct work *w, const char *prefix, struct value *out)
 {
     static const char sql[] = "INSERT INTO number_counter (prefix, next) VALUES (?1, 2)"
-                              " ON CONFLICT (prefix) DO UPDATE SET next = next + 1"
+                              " ON CONFLICT (prefix) DO UPDATE SET next = number_counter.next + 1"
                               " RETURNING next - 1";
     struct stmt q;
     struct err err = db_use(w->st->db, sql, &q);

@@ -8,6 +8,12 @@
 #define SCHEMA_UNNUMBERED  1 /* what a store holds that was made before schemas had numbers */
 
 extern const char *const migrations_server[];
+extern const char *const migrations_server_postgres[];
+
+static const char *const *migrations_of(const struct db *db)
+{
+    return db_dialect(db)->shared ? migrations_server_postgres : migrations_server;
+}
 
 void store_forget(struct store *st)
 {
@@ -183,12 +189,13 @@ static struct err courier_make(struct store *st)
 /* A reader can't raise what it reads. */
 static struct err schema_raise(struct db *db, bool writing)
 {
+    const char *const *migrations = migrations_of(db);
     int64_t version = 0;
     if (writing) {
-        return migrations_raise(db, migrations_server, SCHEMA_UNNUMBERED);
+        return migrations_raise(db, migrations, SCHEMA_UNNUMBERED);
     }
-    struct err err = migrations_version(db, migrations_server, SCHEMA_UNNUMBERED, &version);
-    bool old = err.code == ERR_OK && version < migrations_last(migrations_server);
+    struct err err = migrations_version(db, migrations, SCHEMA_UNNUMBERED, &version);
+    bool old = err.code == ERR_OK && version < migrations_last(migrations);
     return old ? err_make(ERR_OUTDATED, (int)version, "store_open") : err;
 }
 
@@ -363,7 +370,7 @@ static struct err found(struct store *st, const struct store_founding *founding)
     store_new_id(st, now.wall_ms, st->house_book);
     struct err err = catalogue_create(st->db, true);
     if (err.code == ERR_OK) {
-        err = migrations_run(st->db, migrations_server, 0);
+        err = migrations_run(st->db, migrations_of(st->db), 0);
     }
     if (err.code == ERR_OK) {
         err = state_insert(st);

@@ -278,7 +278,8 @@ static struct err note_head(struct store *st, const struct cursor *cursor)
 {
     static const char sql[] =
         "INSERT INTO lost_head (timeline, scope_kind, scope_id, seq) VALUES (?1, ?2, ?3, ?4)"
-        " ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)";
+        " ON CONFLICT (timeline, scope_kind, scope_id) DO UPDATE SET seq = excluded.seq"
+        " WHERE excluded.seq > lost_head.seq";
     struct stmt q;
     struct err err = db_use(st->db, sql, &q);
     if (err.code != ERR_OK) {

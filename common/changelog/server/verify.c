@@ -73,12 +73,12 @@ static struct err verify_numbers(struct verify *v)
 {
     struct buf sql;
     buf_init(&sql, NUMBERS_SQL_MAX);
-    buf_put_text(&sql, "SELECT 'scope ' || _scope || ' ' || hex(min(id)) FROM (");
+    buf_put_text(&sql, "SELECT 'scope ' || _scope || ' ' || min(hex(id)) FROM (");
     for (size_t i = 0; i < catalogue_table_count(); i++) {
         buf_printf(&sql, "%s SELECT _scope, _seq, id FROM %s", i == 0 ? "" : " UNION ALL",
                    catalogue_table_at(i)->name);
     }
-    buf_put_text(&sql, ") GROUP BY _scope, _seq HAVING count(*) > 1");
+    buf_put_text(&sql, ") r GROUP BY _scope, _seq HAVING count(*) > 1");
     const char *text = buf_text(&sql);
     struct err err = sql.bad ? err_make(ERR_NOMEM, 0, "verify_numbers")
                              : find(v, "one number for two rows", text);

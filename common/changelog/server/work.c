@@ -306,12 +306,12 @@ static struct err update(struct work *w, struct work_row *row, uint64_t mask)
     bind_int(&q, 2, row->seq);
     bind_value(&q, 3, &image.own[ROWSQL_DELETED - ROWSQL_SCOPE]);
     bind_value(&q, 4, &image.own[ROWSQL_COLS - ROWSQL_SCOPE]);
-    bind_int(&q, 7, check ^ row->drift);
+    bind_int(&q, 5, check ^ row->drift);
     if ((mask & ROWSQL_MOVED) != 0) {
-        bind_int(&q, 5, row->scope);
-        bind_int(&q, 6, row->entered);
+        bind_int(&q, 6, row->scope);
+        bind_int(&q, 7, row->entered);
     }
-    int parameter = 8;
+    int parameter = (mask & ROWSQL_MOVED) != 0 ? 8 : 6;
     for (size_t i = 0; i < row->table->column_count; i++) {
         if ((mask >> row->table->columns[i].number & 1) != 0) {
             bind_value(&q, parameter++, &row->values[row->table->columns[i].number]);
