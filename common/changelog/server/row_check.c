@@ -145,7 +145,7 @@ static struct err fill_read(struct filling *f, const struct table *t)
     if (f->count > 0) {
         bind_id(&q, 1, f->rows[f->count - 1].id);
     } else {
-        bind_blob(&q, 1, bytes_of("", 0));
+        bind_id(&q, 1, (const uint8_t[16]){0}); /* ids are never all zero */
     }
     bind_int(&q, 2, FILL_AT_ONCE);
     f->count = 0;

@@ -69,7 +69,7 @@ static struct err look_table(struct looking *l, const struct table *t)
     if (err.code != ERR_OK) {
         return err;
     }
-    bind_blob(&q, 1, bytes_of("", 0));
+    bind_id(&q, 1, (const uint8_t[16]){0}); /* ids are never all zero */
     bind_int(&q, 2, INT64_MAX);
     while (err.code == ERR_OK && db_step_row(&q)) {
         err = look_row(l, t, &q);
