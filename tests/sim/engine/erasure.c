@@ -12,9 +12,8 @@ void erasure_look(struct sim *s)
 {
     struct sim_erasure *e = &s->erasure;
     bool begun = false;
-    struct err err = err_ok();
     if (e->asked) {
-        err = erase_is_begun(&s->server.writer, e->table, e->id, &begun);
+        struct err err = erase_is_begun(&s->server.writer, e->table, e->id, &begun);
         e->asked = err.code != ERR_OK;
     }
     if (begun) {

@@ -10,7 +10,7 @@ void features_draw(struct sim *s)
 bool features_operate(struct sim *s)
 {
     static void (*const features[SIM_FEATURES])(struct sim * s) = {
-#define FEATURE(name, run) [SIM_##name] = run,
+#define FEATURE(name, run) [SIM_##name] = (run),
 #include "tests/sim/engine/features.def"
 #undef FEATURE
     };
