@@ -104,7 +104,8 @@ static bool spoil(struct sim *s, struct buf *bytes)
     if (how == 6) {
         bytes->size = (size_t)sim_below(s, bytes->size);
     } else if (how == 7) {
-        bytes->at[sim_below(s, bytes->size)] ^= (uint8_t)(1u << sim_below(s, 8));
+        size_t at = (size_t)sim_below(s, bytes->size); /* one draw a statement */
+        bytes->at[at] ^= (uint8_t)(1u << sim_below(s, 8));
     }
     return how >= 6;
 }
