@@ -97,12 +97,20 @@ static struct err read_cursors(struct client_request *q, struct hello *hello)
     return stmt_err(&st, "client_request");
 }
 
+/* What goes out after a restore has no words in version 1. */
+static bool is_bringing_back(const struct client_request *q)
+{
+    return q->step == RECOVERY_OFFERING || q->step == RECOVERY_WITNESSING;
+}
+
 /* This program's own versions, or what an older server was found to speak; that is asked anew once
- * a day. */
+ * a day, and at once where the server must know more: a request that was cut on its way is
+ * answered like one of a version that isn't known. */
 static void choose_versions(struct client_request *q, uint32_t protocol, uint32_t catalogue,
                             int64_t since_ms)
 {
-    bool older = protocol != 0 && replica_now_ms(q->r) - since_ms < OLD_SERVER_MS;
+    bool older =
+        protocol != 0 && !is_bringing_back(q) && replica_now_ms(q->r) - since_ms < OLD_SERVER_MS;
     q->server_catalogue = older ? catalogue : 0;
     q->protocol = older && protocol < PROTOCOL_VERSION ? protocol : PROTOCOL_VERSION;
     q->catalogue =
@@ -326,7 +334,7 @@ struct err client_request_build(struct client_request *q, const struct client_re
     if (err.code == ERR_OK) {
         err = recovery_step(q->r, &q->step);
     }
-    if (err.code == ERR_OK && (q->step == RECOVERY_OFFERING || q->step == RECOVERY_WITNESSING)) {
+    if (err.code == ERR_OK && is_bringing_back(q)) {
         q->more = true;
         return pack(q, o, &f);
     }

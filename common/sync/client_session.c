@@ -650,7 +650,8 @@ struct err client_session_received(struct client_session *s, struct bytes packed
 static bool is_too_new(const struct client_session *s, int status, const struct fault *fault)
 {
     return status == 400 && fault != NULL && strcmp(fault->code, "malformed") == 0 &&
-           s->state == CLIENT_SENDING_STATE && s->request.protocol > PROTOCOL_VERSION_OLDEST;
+           s->state == CLIENT_SENDING_STATE && s->request.protocol > PROTOCOL_VERSION_OLDEST &&
+           s->request.step != RECOVERY_OFFERING && s->request.step != RECOVERY_WITNESSING;
 }
 
 static void end_refused(struct client_session *s, int status, const struct fault *fault)

@@ -265,6 +265,83 @@ static void test_a_base_of_the_lost_part_conflicts_and_is_kept(void **state)
     assert_int_equal(kept(w, customer, "Mine"), 1);
 }
 
+/* What lost is kept in a row of its own, which the backup may lack while it has the row that it
+ * lost in: no number of that row tells. */
+static void test_a_value_that_lost_is_kept_again(void **state)
+{
+    struct world *w = *state;
+    struct world_device *ann = &w->devices[ANN_PHONE];
+    uint8_t customer[16];
+    everybody_holds(w, "Shop", customer);
+    set_city(ann, customer, "Mine");
+    world_pass(w, 1000);
+    set_city(&w->devices[BOSS_LAPTOP], customer, "The boss's");
+    device_sync(&w->devices[BOSS_LAPTOP]);
+    world_backup(w, "b1");
+    device_sync(ann);
+    assert_int_equal(kept(w, customer, "Mine"), 1);
+    world_restore(w, "b1");
+    assert_int_equal(kept(w, customer, "Mine"), 0);
+    recover(w);
+    assert_server(w, customer, "city", "The boss's");
+    assert_int_equal(kept(w, customer, "Mine"), 1);
+}
+
+/* Ann's edit comes back and loses: what it lost against isn't hers, and whoever has seen hers in
+ * the lost part hasn't seen that. */
+static void test_what_was_brought_back_in_vain_hides_nothing(void **state)
+{
+    struct world *w = *state;
+    struct world_device *ann = &w->devices[ANN_PHONE];
+    struct world_device *laptop = &w->devices[BOSS_LAPTOP];
+    const struct cell newer = cell_text(COLUMN_customer_city, "Newer");
+    struct complaint why;
+    uint8_t customer[16];
+    everybody_holds(w, "Shop", customer);
+    world_backup(w, "b1");
+    set_city(ann, customer, "Mine");
+    device_sync(ann);
+    device_sync(laptop);
+    set_city(laptop, customer, "The boss's");
+    world_restore(w, "b1");
+    world_pass(w, 60000);
+    world_put(w, TABLE_customer, customer, &newer, 1, -1, &why);
+    device_sync(ann);
+    device_sync(laptop);
+    recover(w);
+    assert_server(w, customer, "city", "Newer");
+    assert_int_equal(kept(w, customer, "Mine"), 1);
+    assert_int_equal(kept(w, customer, "The boss's"), 1);
+}
+
+/* A request that was cut on its way is answered as one of an unknown version would be. The device
+ * then believes in an older server, for a day; what it brings back has no words in that version. */
+static void test_a_device_that_believes_in_an_older_server_comes_back(void **state)
+{
+    struct world *w = *state;
+    struct world_device *ann = &w->devices[ANN_PHONE];
+    const struct cell city = cell_text(COLUMN_customer_city, "Lost");
+    struct complaint why;
+    struct stmt st;
+    uint8_t customer[16];
+    everybody_holds(w, "Shop", customer);
+    world_backup(w, "b1");
+    world_put(w, TABLE_customer, customer, &city, 1, -1, &why);
+    set_region(ann, customer, "East");
+    world_heal(w);
+    world_must(w, ann->db,
+               db_use(ann->db,
+                      "UPDATE device_state SET server_protocol = 1, server_catalogue = 2,"
+                      " server_older_at = ?1",
+                      &st));
+    bind_int(&st, 1, replica_now_ms(&ann->replica));
+    world_must(w, ann->db, db_step_done(&st, "older"));
+    world_restore(w, "b1");
+    recover(w);
+    assert_server(w, customer, "region", "East");
+    assert_device(ann, customer, "city", "(null)");
+}
+
 /* The move that gave Ann the customer is lost; what she did then isn't. */
 static void test_a_lost_move_refuses_nothing_that_it_allowed(void **state)
 {
@@ -614,6 +691,9 @@ int main(void)
         cmocka_unit_test(test_the_way_back_may_be_cut_anywhere),
         WORLD_TEST(test_a_chain_of_edits_comes_back_without_conflicts),
         WORLD_TEST(test_a_base_of_the_lost_part_conflicts_and_is_kept),
+        WORLD_TEST(test_a_value_that_lost_is_kept_again),
+        WORLD_TEST(test_what_was_brought_back_in_vain_hides_nothing),
+        WORLD_TEST(test_a_device_that_believes_in_an_older_server_comes_back),
         WORLD_TEST(test_a_lost_move_refuses_nothing_that_it_allowed),
         WORLD_TEST(test_what_isnt_proven_is_judged_by_the_rights_of_now),
         WORLD_TEST(test_what_nobody_wrote_goes_to_quarantine),

@@ -27,13 +27,16 @@ struct judging {
     int64_t proof; /* the server's word on this verdict, 0: none */
 };
 
-/* For each scope the highest number, to know when a backup covers the transaction. */
+/* For each scope the highest number, to know when a backup covers the transaction. Where a value
+ * lost, the row may have no new number: what was kept of it lies elsewhere, and no number tells
+ * whether a backup has that. */
 static struct err put_numbers(struct judging *j, struct buf *out)
 {
     int64_t numbers[16][2] = {{0}};
     size_t count = 0;
     struct err err = err_ok();
-    for (size_t i = 0; i < j->verdict->row_count && err.code == ERR_OK; i++) {
+    size_t rows = j->verdict->outcome == OUTCOME_MERGED ? 0 : j->verdict->row_count;
+    for (size_t i = 0; i < rows && err.code == ERR_OK; i++) {
         const struct verdict_row *row = &j->verdict->rows[i];
         int64_t no = 0;
         bool held = false;

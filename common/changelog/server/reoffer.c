@@ -95,7 +95,8 @@ static struct err note_row(struct store *st, const struct work_row *row, int64_t
     return db_step_done(&q, "reoffer_note");
 }
 
-/* A verdict that left rows out (they had moved away) doesn't say which number is whose. */
+/* A row that stands as it was, by somebody else's later write, has no number of this transaction. A
+ * verdict that left rows out (they had moved away) doesn't say which number is whose. */
 struct err reoffer_note(struct store *st, const struct push *push, struct work_row *const *rows,
                         size_t count)
 {
@@ -104,7 +105,7 @@ struct err reoffer_note(struct store *st, const struct push *push, struct work_r
         return err;
     }
     for (size_t i = 0; i < count && err.code == ERR_OK; i++) {
-        err = note_row(st, rows[i], push->proof.seqs[i]);
+        err = rows[i]->touched ? note_row(st, rows[i], push->proof.seqs[i]) : err_ok();
     }
     return err;
 }
