@@ -103,6 +103,11 @@ static bool is_bringing_back(const struct client_request *q)
     return q->step == RECOVERY_OFFERING || q->step == RECOVERY_WITNESSING;
 }
 
+bool client_request_may_be_older(const struct client_request *q)
+{
+    return q->protocol > PROTOCOL_VERSION_OLDEST && !is_bringing_back(q);
+}
+
 /* This program's own versions, or what an older server was found to speak; that is asked anew once
  * a day, and at once where the server must know more: a request that was cut on its way is
  * answered like one of a version that isn't known. */

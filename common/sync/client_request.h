@@ -39,5 +39,7 @@ void client_request_release(struct client_request *q);
  * offered again, then witnesses, each in requests of its own. */
 MUST_USE struct err client_request_build(struct client_request *q,
                                          const struct client_request_options *o);
+/* Whether a server that can't read the request may be one that speaks an older version. */
+bool client_request_may_be_older(const struct client_request *q);
 
 #endif

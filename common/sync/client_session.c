@@ -650,8 +650,7 @@ struct err client_session_received(struct client_session *s, struct bytes packed
 static bool is_too_new(const struct client_session *s, int status, const struct fault *fault)
 {
     return status == 400 && fault != NULL && strcmp(fault->code, "malformed") == 0 &&
-           s->state == CLIENT_SENDING_STATE && s->request.protocol > PROTOCOL_VERSION_OLDEST &&
-           s->request.step != RECOVERY_OFFERING && s->request.step != RECOVERY_WITNESSING;
+           s->state == CLIENT_SENDING_STATE && client_request_may_be_older(&s->request);
 }
 
 static void end_refused(struct client_session *s, int status, const struct fault *fault)

@@ -192,7 +192,7 @@ static struct err look_at_heads(struct server_session *s, struct store *st)
 static struct err keep_witnesses(struct server_session *s, struct store *st, const struct gate *g)
 {
     struct err err = err_ok();
-    bool may = g->timeline < st->timeline.counter;
+    bool may = g->timeline < st->timeline.counter && !planted(WITNESS_DROPPED);
     for (size_t i = 0; i < s->request.witness_count && may && err.code == ERR_OK; i++) {
         err =
             quarantine_witness(st, &s->request.witnesses[i], g->device, g->person, s->received_ms);
@@ -361,7 +361,8 @@ static struct err judge_hello(struct server_session *s, struct store *st)
         fault(s, 503, "busy", RETRY_S);
         return err;
     }
-    if (err.code == ERR_OK && s->request.hello.timeline.counter > st->timeline.counter) {
+    if (err.code == ERR_OK && s->request.hello.timeline.counter > st->timeline.counter &&
+        !planted(REPLACED_GOES_ON)) {
         return stand_down(s, st);
     }
     if (err.code == ERR_OK) {

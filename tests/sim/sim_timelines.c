@@ -287,6 +287,32 @@ static void test_a_value_that_lost_is_kept_again(void **state)
     assert_int_equal(kept(w, customer, "Mine"), 1);
 }
 
+/* Restored to the wrong backup, and then to a later one: what was seen in between says nothing of
+ * what the later one holds. */
+static void test_a_base_of_another_branch_has_seen_nothing(void **state)
+{
+    struct world *w = *state;
+    struct world_device *ann = &w->devices[ANN_PHONE];
+    struct world_device *laptop = &w->devices[BOSS_LAPTOP];
+    const struct cell region = cell_text(COLUMN_customer_region, "East");
+    struct complaint why;
+    uint8_t customer[16];
+    everybody_holds(w, "Shop", customer);
+    world_backup(w, "b1");
+    set_city(ann, customer, "First");
+    device_sync(ann);
+    world_backup(w, "b2");
+    world_restore(w, "b1");
+    world_put(w, TABLE_customer, customer, &region, 1, -1, &why);
+    device_sync(laptop);
+    world_pass(w, 60000);
+    set_city(laptop, customer, "Second");
+    world_restore(w, "b2");
+    recover(w);
+    assert_server(w, customer, "city", "Second"); /* later, and unseen by its author */
+    assert_int_equal(kept(w, customer, "First"), 1);
+}
+
 /* Ann's edit comes back and loses: what it lost against isn't hers, and whoever has seen hers in
  * the lost part hasn't seen that. */
 static void test_what_was_brought_back_in_vain_hides_nothing(void **state)
@@ -692,6 +718,7 @@ int main(void)
         WORLD_TEST(test_a_chain_of_edits_comes_back_without_conflicts),
         WORLD_TEST(test_a_base_of_the_lost_part_conflicts_and_is_kept),
         WORLD_TEST(test_a_value_that_lost_is_kept_again),
+        WORLD_TEST(test_a_base_of_another_branch_has_seen_nothing),
         WORLD_TEST(test_what_was_brought_back_in_vain_hides_nothing),
         WORLD_TEST(test_a_device_that_believes_in_an_older_server_comes_back),
         WORLD_TEST(test_a_lost_move_refuses_nothing_that_it_allowed),

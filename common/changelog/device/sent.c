@@ -361,7 +361,7 @@ struct err sent_offer_again(struct replica *r, int64_t *count)
         tx = col_int(&st, 0);
         err = is_within(r, kept, col_bytes(&st, 1), &survived);
         stmt_reset(&st);
-        if (err.code == ERR_OK && !survived) {
+        if (err.code == ERR_OK && !survived && !planted(OFFER_FORGOTTEN)) {
             err = set_offered(r, tx);
             (*count)++;
         }

@@ -200,13 +200,15 @@ static struct err copy_scopes(struct store *st, struct db *copy, int64_t backup)
 /* The second highest number among the backups that still are where they were made. */
 static struct err raise_marks(struct store *st)
 {
+    static const char highest[] =
+        "UPDATE scope SET mark = counter, mark_no = (SELECT mark_no + 1 FROM store_state)";
     static const char sql[] =
         "UPDATE scope SET mark = held.seq, mark_no = (SELECT mark_no + 1 FROM store_state)"
         " FROM (SELECT s.no AS no, (SELECT b.seq FROM backup_scope b JOIN backup k"
         "   ON k.no = b.backup WHERE b.scope = s.no AND k.replaced = 0"
         "   ORDER BY b.seq DESC LIMIT 1 OFFSET 1) AS seq FROM scope s) AS held"
         " WHERE held.no = scope.no AND held.seq > scope.mark";
-    struct err err = db_exec(st->db, sql);
+    struct err err = db_exec(st->db, planted(MARK_OF_ONE) ? highest : sql);
     bool rose = err.code == ERR_OK && db_changes(st->db) > 0;
     return rose ? db_exec(st->db, "UPDATE store_state SET mark_no = mark_no + 1") : err;
 }

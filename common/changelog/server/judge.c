@@ -273,7 +273,7 @@ struct err judge_run(struct judge *j, const struct push *push, const struct tran
         fixed.effective_ms = effective_ms(&tx->written, &j->now, j->asked_ms);
     }
     bool proven = push->proof.received_ms > 0 && push->proof.received_ms < j->received_ms;
-    if (proven && fixed.effective_ms > push->proof.received_ms) {
+    if (proven && fixed.effective_ms > push->proof.received_ms && !planted(REOFFER_RENEWED)) {
         fixed.effective_ms = push->proof.received_ms;
     }
     const struct version by = {.effective_ms = fixed.effective_ms,
@@ -282,7 +282,8 @@ struct err judge_run(struct judge *j, const struct push *push, const struct tran
                                .device_seq = push->device_seq};
     struct trial t = {.judge = j, .tx = tx};
     work_init(&t.work, j->st, arena, &by);
-    t.work.received_ms = proven ? push->proof.received_ms : j->received_ms;
+    t.work.received_ms =
+        proven && !planted(REOFFER_RENEWED) ? push->proof.received_ms : j->received_ms;
     t.work.has_person = true;
     memcpy(t.work.person, j->permit->person, sizeof t.work.person);
     struct err err = erase_forbids(j->st, tx, &t.erased);

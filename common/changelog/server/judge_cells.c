@@ -16,6 +16,28 @@ static bool is_own(const struct trial *t, const struct version *v)
            v->device_seq <= by->device_seq;
 }
 
+/* What the author of a change had seen of this store: nothing, where its number was given in a
+ * timeline that this one doesn't come from. Two restores can do that, the second to a later backup
+ * than the first. */
+static struct err seen_here(struct store *st, int64_t base, int64_t *out)
+{
+    struct stmt q;
+    int64_t counter = base >> TIMELINE_SHIFT;
+    *out = base;
+    if (counter < 2 || counter == (int64_t)st->timeline.counter) {
+        return err_ok(); /* the first is where all come from */
+    }
+    struct err err = db_use(st->db, "SELECT 1 FROM timeline WHERE counter = ?1", &q);
+    if (err.code != ERR_OK) {
+        return err;
+    }
+    bind_int(&q, 1, counter);
+    *out = db_step_row(&q) ? base : 0;
+    err = stmt_err(&q, "judge: timeline");
+    stmt_reset(&q);
+    return err;
+}
+
 /* A write that a device brought back: whoever saw its number in the lost part has seen it. Where
  * that can't be read, it counts as unseen: a conflict keeps both. */
 static bool was_seen(const struct trial *t, const struct change *change, const struct work_row *row,
@@ -35,9 +57,13 @@ uint64_t judge_conflicts(const struct trial *t, const struct change *change,
 {
     uint64_t mask = 0;
     uint64_t groups = 0;
+    int64_t base = 0;
+    if (seen_here(t->work.st, change->base, &base).code != ERR_OK) {
+        base = 0; /* a conflict keeps both */
+    }
     for (unsigned n = 0; n <= row->table->columns[row->table->column_count - 1].number; n++) {
         const struct version *v = rowmeta_of(&row->meta, n);
-        if (v->seq > change->base && !is_own(t, v) && !was_seen(t, change, row, v)) {
+        if (v->seq > base && !is_own(t, v) && !was_seen(t, change, row, v)) {
             mask |= UINT64_C(1) << n;
         }
     }

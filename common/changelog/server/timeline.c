@@ -104,7 +104,7 @@ struct err timeline_begin(struct store *st, uint32_t counter, const struct backu
     struct err err =
         store_note(st, LEDGER_TIMELINE, bytes_of(st->timeline.id, 16), counter, now_ms);
     for (size_t i = 0; i < count_of(jumps) && err.code == ERR_OK; i++) {
-        err = run_from(st, jumps[i], timeline_start(counter));
+        err = run_from(st, jumps[i], planted(NUMBERS_GO_ON) ? 0 : timeline_start(counter));
     }
     if (err.code == ERR_OK) {
         err = db_exec(st->db, "UPDATE number_counter SET next = next + " HUMAN_NUMBERS_SKIPPED ";"

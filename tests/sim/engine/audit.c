@@ -316,7 +316,7 @@ static void check_inbox(struct sim_device *d)
 
 static bool was_refused(const struct sim_saved *saved)
 {
-    return !saved->judged || saved->outcome == OUTCOME_REFUSED;
+    return (!saved->judged && !saved->lost) || saved->outcome == OUTCOME_REFUSED;
 }
 
 static bool is_kept(const struct oracle *o, const struct sim_saved *saved)
@@ -349,7 +349,8 @@ static void check_lost(struct sim *s)
 {
     for (size_t i = 0; i < s->saved_count && s->broken == INV_NONE; i++) {
         const struct sim_saved *saved = &s->saved[i];
-        if (saved->column == NULL || was_refused(saved) || saved->rolled_back) {
+        if (saved->column == NULL || !saved->judged || was_refused(saved) || saved->rolled_back ||
+            saved->gone) {
             continue;
         }
         const struct oracle_row *row = oracle_find(&s->oracle, saved->column->table, saved->row);
@@ -372,6 +373,7 @@ static void check_effects(struct sim_device *d)
     for (size_t i = 0; i < s->oracle.judged_count; i++) {
         judged += s->oracle.judged[i].device == d->number;
     }
+    judged += past_unjudged(s, d->number);
     if (!d->was_rolled_back && judged != d->saved_count) {
         sim_break(s, judged < d->saved_count ? INV_SAVED : INV_ONCE,
                   "device %d saved %" PRId64 " transactions, %" PRId64 " were judged", d->index,
@@ -383,6 +385,7 @@ void audit_all(struct sim *s)
 {
     audit_server_content(s);
     check_lost(s);
+    audit_past(s);
     for (int i = 0; i < SIM_DEVICES && s->broken == INV_NONE; i++) {
         struct sim_device *d = &s->devices[i];
         if (d->db == NULL || d->revoked) {
@@ -415,7 +418,8 @@ void audit_device_cursor(struct sim_device *d)
     struct scope_id scopes[SIM_SCOPES_MAX];
     int64_t dones[SIM_SCOPES_MAX];
     size_t n = 0;
-    if ((d->was_rolled_back && !d->settled) || db_use(d->db, cursors, &q).code != ERR_OK) {
+    if ((d->was_rolled_back && !d->settled) || past_is_behind(d) ||
+        db_use(d->db, cursors, &q).code != ERR_OK) {
         return;
     }
     while (n < SIM_SCOPES_MAX && db_step_row(&q)) {
@@ -460,7 +464,7 @@ void audit_device_saved(struct sim_device *d)
         const struct sim_saved *saved = &s->saved[i];
         struct stmt q;
         if (saved->device != d->index || saved->serial == 0 || saved->judged ||
-            saved->rolled_back) {
+            saved->rolled_back || (saved->lost && past_is_covered(s, d->number, saved->identity))) {
             continue;
         }
         if (db_use(d->db, sql, &q).code != ERR_OK) {

@@ -137,7 +137,9 @@ bool device_is_gone(struct sim_device *d)
 void device_failed(struct sim_device *d, struct err err)
 {
     bool ends = err.code == ERR_IO || err.code == ERR_CORRUPT || err.code == ERR_INTERNAL;
-    if (err.code == ERR_INTERNAL || (err.code == ERR_CORRUPT && simdisk_struck(d->disk) == 0)) {
+    d->found = d->found || (d->rotten && err.code == ERR_CORRUPT);
+    if (err.code == ERR_INTERNAL ||
+        (err.code == ERR_CORRUPT && simdisk_struck(d->disk) == 0 && !d->rotten)) {
         sim_break(d->sim, INV_SOUND, "device %d: %s %d in %s", d->index, err_name(err.code),
                   err.cause, err.where);
     }
@@ -155,10 +157,11 @@ static void finish(struct sim_device *d, bool well)
     sim_trace(s, "device %d ends %s: %" PRId64 " up, %" PRId64 " down, %" PRId64 " repaired%s",
               d->index, well ? "well" : "badly", t->pushed, t->pulled, t->repaired,
               t->gave_up ? ", in vain" : "");
-    if (t->patrol_found > 0 && simdisk_struck(d->disk) == 0) {
+    if (t->patrol_found > 0 && simdisk_struck(d->disk) == 0 && !d->rotten) {
         sim_break(s, INV_EQUAL, "device %d takes rows for damaged that came so", d->index);
     }
     d->settled |= well && t->digest_asked && t->digest_equal;
+    d->looked = well && t->contents_asked;
     client_session_free(d->session);
     d->session = NULL;
     s->counts.syncs++;

@@ -5,6 +5,7 @@
 #include "protocol/hello_names.h"
 
 #define NUMBERS_MAX 256
+#define OFFERS_MAX  64
 
 /* ---- what requests brought ---- */
 
@@ -18,6 +19,32 @@ static int64_t effective_of(const struct hello *hello, const struct clocks *writ
     return at > received_ms ? received_ms : at;
 }
 
+/* The last of a request's offers that names the transaction counts. */
+static void note_proof(struct sim *s, struct sim_push *p, const struct reoffer *offers,
+                       size_t offer_count)
+{
+    for (size_t i = 0; i < offer_count; i++) {
+        for (size_t k = 0; k < offers[i].count && offers[i].received_ms > 0; k++) {
+            const struct offered *e = &offers[i].entries[k];
+            if (memcmp(e->identity, p->identity, sizeof p->identity) != 0) {
+                continue;
+            }
+            int64_t *was = arena_array(&s->arena, e->seq_count + 1, sizeof *was);
+            for (size_t n = 0; n < e->seq_count; n++) {
+                was[n] = e->seqs[n];
+            }
+            p->proven = true;
+            p->was = was;
+            p->was_count = e->seq_count;
+            p->proof_ms = offers[i].received_ms;
+        }
+    }
+    if (p->proven && p->proof_ms < p->received_ms) { /* it keeps its time of then */
+        p->received_ms = p->proof_ms;
+        p->effective_ms = p->effective_ms < p->proof_ms ? p->effective_ms : p->proof_ms;
+    }
+}
+
 static struct sim_push *new_push(struct sim *s)
 {
     if (s->push_count == SIM_PUSHES_MAX) {
@@ -28,8 +55,9 @@ static struct sim_push *new_push(struct sim *s)
     return &s->pushes[s->push_count++];
 }
 
-static void note_push(struct sim *s, const struct feed_request *r, const struct hello *hello,
-                      const struct cursor *dones, const struct transaction *tx)
+static struct sim_push *note_push(struct sim *s, const struct feed_request *r,
+                                  const struct hello *hello, const struct cursor *dones,
+                                  const struct transaction *tx)
 {
     struct buf row_form;
     struct sim_push *p = new_push(s);
@@ -57,6 +85,7 @@ static void note_push(struct sim *s, const struct feed_request *r, const struct 
         p->row_form = arena_copy(&s->arena, buf_bytes(&row_form));
     }
     buf_release(&row_form);
+    return p;
 }
 
 static const struct cursor *keep_cursors(struct sim *s, const struct hello *hello)
@@ -75,6 +104,8 @@ struct feed_hello feed_request(struct sim *s, const struct feed_request *r)
     struct arena arena;
     struct message m;
     struct hello hello = {0};
+    struct reoffer offers[OFFERS_MAX];
+    size_t offer_count = 0;
     arena_init(&arena, (size_t)64 * 1024 * 1024);
     enum wire_error wire = unpacker_feed(unpacker, r->request);
     while (wire == WIRE_OK && (wire = unpacker_next(unpacker, &arena, &m)) == WIRE_OK) {
@@ -83,14 +114,19 @@ struct feed_hello feed_request(struct sim *s, const struct feed_request *r)
             hello_fill_in(&hello, s->oracle.authors[r->number], s->firm->people[r->who],
                           s->oracle.company);
             out = (struct feed_hello){.mask = hello.mask,
+                                      .timeline = hello.timeline.counter,
                                       .cursor_count = hello.cursor_count,
                                       .cursors = keep_cursors(s, &hello)};
             memcpy(out.token, hello.token, sizeof out.token);
             sim_trace(s, "hello of %u: epoch %u, verdict %" PRIu64 ", %zu cursors", r->number,
                       hello.epoch, hello.verdict_seen, hello.cursor_count);
         }
+        if (m.kind == MESSAGE_OFFER && offer_count < OFFERS_MAX) {
+            offers[offer_count++] = m.offer;
+        }
         for (size_t i = 0; m.kind == MESSAGE_BATCH && i < m.batch.count; i++) {
-            note_push(s, r, &hello, out.cursors, &m.batch.transactions[i]);
+            note_proof(s, note_push(s, r, &hello, out.cursors, &m.batch.transactions[i]), offers,
+                       offer_count);
         }
     }
     arena_release(&arena);
@@ -110,6 +146,7 @@ void feed_pushes(struct sim *s, struct sim_conn *c)
     const struct feed_hello hello = feed_request(s, &r);
     memcpy(c->token, hello.token, sizeof c->token);
     c->received_ms = now.wall_ms;
+    c->timeline = hello.timeline;
     c->mask = hello.mask;
     c->cursors = hello.cursors;
     c->cursor_count = hello.cursor_count;
@@ -117,7 +154,8 @@ void feed_pushes(struct sim *s, struct sim_conn *c)
 
 /* The push that was judged at that moment; else the last one that brought it. */
 static const struct sim_push *find_push(const struct sim *s, uint32_t device,
-                                        const uint8_t identity[32], int64_t received_ms)
+                                        const uint8_t identity[32], int64_t received_ms,
+                                        int64_t effective_ms)
 {
     const struct sim_push *found = NULL;
     for (size_t i = s->push_count; i > 0; i--) {
@@ -125,7 +163,7 @@ static const struct sim_push *find_push(const struct sim *s, uint32_t device,
         if (p->device != device || memcmp(p->identity, identity, 32) != 0) {
             continue;
         }
-        if (p->received_ms == received_ms) {
+        if (p->received_ms == received_ms && p->effective_ms == effective_ms) {
             return p;
         }
         found = found == NULL ? p : found;
@@ -136,7 +174,7 @@ static const struct sim_push *find_push(const struct sim *s, uint32_t device,
 /* It stands in epoch 0, which no device has, and rests on nothing. */
 void feed_released(struct sim *s, uint32_t number, const uint8_t identity[32], int64_t now_ms)
 {
-    const struct sim_push *came = find_push(s, number, identity, -1);
+    const struct sim_push *came = find_push(s, number, identity, -1, -1);
     struct bytes row_form = came == NULL ? bytes_of(NULL, 0) : came->row_form;
     struct sim_push *p = new_push(s);
     *p = (struct sim_push){.device = number,
@@ -271,7 +309,7 @@ static void check_clock(struct sim *s, const struct entry *e, const struct sim_s
         return;
     }
     int64_t late = e->effective_ms - s->server.host.wall_error_ms - saved->true_ms;
-    if (s->server.host.wall_error_ms == 0 && (late < 0 || late > 150000)) {
+    if (!s->server.jumped && (late < 0 || late > 150000)) {
         sim_break(s, INV_CLOCK, "w%d was written at %" PRId64 ", reckoned %" PRId64 " ms later",
                   saved->serial, saved->true_ms, late);
     }
@@ -283,10 +321,12 @@ static void note_saved(struct sim *s, const struct entry *e, const struct sim_pu
     for (size_t i = 0; i < tx->change_count; i++) {
         for (size_t k = 0; k < tx->changes[i].cell_count; k++) {
             struct sim_saved *saved = saved_of(s, sim_serial(&tx->changes[i].cells[k].value));
-            if (saved != NULL && !saved->judged) {
+            if (saved != NULL && saved->device >= 0) {
+                bool again = saved->lost;
                 saved->judged = true;
                 saved->outcome = e->outcome;
-                if (!p->by_courier && !p->released) { /* else by the clock that it was made by */
+                memcpy(saved->identity, e->identity, sizeof saved->identity);
+                if (!p->by_courier && !p->released && !again) { /* else by another clock */
                     check_clock(s, e, saved);
                 }
             }
@@ -328,7 +368,8 @@ static void feed_device(struct sim *s, struct entry *e)
     struct transaction tx;
     struct oracle_verdict verdict;
     const char *broken = NULL;
-    const struct sim_push *p = find_push(s, e->device, e->identity, e->received_ms);
+    const struct sim_push *p =
+        find_push(s, e->device, e->identity, e->received_ms, e->effective_ms);
     struct bytes body = e->body.size > 0 || p == NULL ? e->body : p->row_form;
     if (p == NULL || transaction_decode(body, &s->arena, &tx) != WIRE_OK) {
         sim_break(s, INV_ONCE, "the log has a transaction that nobody sent");
@@ -355,13 +396,17 @@ static void feed_device(struct sim *s, struct entry *e)
                                .done_count = p->done_count,
                                .dones = p->dones,
                                .mask = p->mask,
-                               .as_now = p->released};
+                               .as_now = p->released,
+                               .proven = p->proven,
+                               .was_count = p->was_count,
+                               .was = p->was};
     memcpy(push.device_id, s->oracle.authors[e->device], 16);
     memcpy(push.person, s->firm->people[p->who], 16);
     memcpy(push.identity, e->identity, 32);
     oracle_judge(&s->oracle, &push, e->outcome, e->numbers, e->number_count, &verdict, &broken);
-    sim_trace(s, "judged %u/%u/%" PRIu64 ": %d %s, %zu rows, %zu kept", e->device, e->epoch,
-              e->device_seq, (int)e->outcome, e->code, e->number_count, verdict.losers);
+    sim_trace(s, "judged %u/%u/%" PRIu64 " %02x%02x%s: %d %s, %zu rows, %zu kept", e->device,
+              e->epoch, e->device_seq, e->identity[0], e->identity[1], p->proven ? " again" : "",
+              (int)e->outcome, e->code, e->number_count, verdict.losers);
     compare(s, e, &verdict);
     if (broken != NULL) {
         sim_break(s, strstr(broken, "number") != NULL ? INV_NUMBERS : INV_ORACLE, "%s", broken);
@@ -389,8 +434,10 @@ void feed_hellos(struct sim *s, const int *conns, size_t count)
     for (size_t i = 0; i < count; i++) {
         struct sim_conn *c = &s->conns[conns[i]];
         if (c->session != NULL && server_session_next(c->session) != SERVER_FAULT) {
-            oracle_hear(&s->oracle, c->number, s->firm->people[c->who], c->mask, c->cursors,
-                        c->cursor_count);
+            if (c->timeline == 0 || c->timeline == s->past.timeline) { /* else it isn't taken */
+                oracle_hear(&s->oracle, c->number, s->firm->people[c->who], c->mask, c->cursors,
+                            c->cursor_count);
+            }
             if (server_session_status(c->session) == ANSWER_OK) {
                 oracle_show(&s->oracle, c->number, c->received_ms, c->cursors, c->cursor_count);
             }
@@ -416,7 +463,8 @@ static bool is_by_itself(const struct entry *e)
 static void feed_server(struct sim *s, struct entry *e)
 {
     const char *broken = NULL;
-    if (is_by_itself(e) && !(s->write_pending && s->write.op == ORACLE_OTHER)) {
+    bool restores = e->no <= s->past.made_until;
+    if (restores || (is_by_itself(e) && !(s->write_pending && s->write.op == ORACLE_OTHER))) {
         const struct oracle_write other = {.op = ORACLE_OTHER};
         oracle_write(&s->oracle, &other, e->numbers, e->number_count, &broken);
         if (broken != NULL) {

@@ -100,6 +100,7 @@ static void note_server_text(struct sim *s, const struct oracle_row *row, uint8_
                                 .serial = serial,
                                 .judged = true,
                                 .true_ms = s->now_ms,
+                                .outcome = OUTCOME_ACCEPTED,
                                 .column = table_column(row->table, column),
                                 .saw = saw};
     memcpy(saved->row, row->id, 16);
@@ -139,7 +140,7 @@ static void operate_page(struct sim *s)
         return;
     }
     const struct oracle_row *row = oracle_find(&s->oracle, TABLE_customer, s->page.id);
-    if (!s->server.up || row->deleted_at != 0 ||
+    if (!s->server.up || row == NULL || row->deleted_at != 0 ||
         oracle_is_erased(&s->oracle, TABLE_customer, row->id)) {
         return;
     }
@@ -266,6 +267,28 @@ static void operate_clock(struct sim *s)
     sim_trace(s, "clock of device %d", d->index);
 }
 
+/* It is the firm's time: what is received from now on is received then. */
+static void operate_server_clock(struct sim *s)
+{
+    struct sim_host *h = &s->server.host;
+    switch (sim_below(s, 4)) {
+    case 0:
+        h->wall_error_ms += (int64_t)sim_below(s, 7200000) - 3600000;
+        break;
+    case 1:
+        h->wall_error_ms += 10 * SIM_YEAR_MS;
+        break;
+    case 2:
+        h->wall_error_ms -= 10 * SIM_YEAR_MS;
+        break;
+    default: /* somebody sets it right */
+        h->wall_error_ms = 0;
+        break;
+    }
+    s->server.jumped = true;
+    sim_trace(s, "clock of the server: %" PRId64 " ms wrong", h->wall_error_ms);
+}
+
 static void operate_device_dies(struct sim *s)
 {
     struct sim_device *d =
@@ -344,7 +367,8 @@ void operate(struct sim *s)
         unsigned weights[SIM_TURNS];
         void (*run)(struct sim *s);
     } operators[] = {
-#define OPERATOR(any, copies, rivals, run) {{any, copies, rivals}, run},
+#define OPERATOR(any, copies, rivals, restores, clocks, run)                                       \
+    {{any, copies, rivals, restores, clocks}, run},
 #include "tests/sim/engine/operators.def"
 #undef OPERATOR
     };

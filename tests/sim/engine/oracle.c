@@ -150,6 +150,9 @@ static void load_row(struct oracle *o, const struct table *t, struct stmt *q)
 
 void oracle_load(struct oracle *o, struct db *db)
 {
+    if (db_one_int(db, "SELECT max(enrolled_at) FROM device_key", &o->enrolled_ms).code != ERR_OK) {
+        abort();
+    }
     for (size_t i = 0; i < catalogue_table_count(); i++) {
         const struct table *t = catalogue_table_at(i);
         struct buf sql;

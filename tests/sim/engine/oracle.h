@@ -24,6 +24,7 @@ struct oracle_version {
     int64_t seq, at_ms;
     uint32_t author, epoch;
     uint64_t device_seq;
+    int64_t was; /* its number in a part that a restore lost, from which it was brought back; 0 */
 };
 
 /* Where a row was from some commit on. */
@@ -66,6 +67,7 @@ struct oracle_judged {
     uint64_t device_seq;
     uint8_t identity[32];
     uint8_t outcome;
+    bool empty; /* it came to nothing: discarded before it went, or no change to anything */
     int64_t effective_ms;
 };
 
@@ -98,7 +100,10 @@ struct oracle_rights {
 
 struct oracle {
     struct arena arena;
-    int64_t commit; /* counts what was fed */
+    int64_t commit;      /* counts what was fed */
+    int64_t start;       /* numbers of this timeline lie above */
+    uint64_t timelines;  /* that it comes from: bit n */
+    int64_t enrolled_ms; /* all devices, by the server's clock: what it calls earlier, they knew */
     size_t row_count;
     struct oracle_row *rows[ORACLE_ROWS_MAX];
     uint16_t buckets[4096]; /* index + 1 of the last row of the bucket; open addressing */
@@ -166,6 +171,9 @@ struct oracle_push { /* a transaction as the server got it */
     bool as_now;       /* judged by what its author holds now, whatever was lost */
     size_t done_count; /* cursors of its hello */
     const struct cursor *dones;
+    bool proven; /* it was accepted once, in a part that a restore lost, */
+    size_t was_count;
+    const int64_t *was; /* with these numbers of its rows */
 };
 
 struct oracle_number { /* what a row was given, in the change log's order */
@@ -244,6 +252,18 @@ void oracle_retire(struct oracle *o, uint32_t device);
 /* Rows being looked at (ORACLE_GOES) point to nothing any more. */
 bool oracle_may_purge(const struct oracle *o, const struct oracle_row *row, int64_t now_ms);
 bool oracle_must_purge(const struct oracle *o, const struct oracle_row *row, int64_t now_ms);
+/* ---- restores ---- */
+
+struct oracle_fork;
+/* As it is now; in memory of its own but for values, so it must go before the oracle. */
+struct oracle_fork *oracle_fork(struct oracle *o);
+void oracle_fork_free(struct oracle_fork *f);
+bool oracle_fork_has(const struct oracle_fork *f, uint32_t device, const uint8_t identity[32]);
+/* Back to how it was; numbers go on above `start`. */
+void oracle_return(struct oracle *o, const struct oracle_fork *f, uint32_t timeline, int64_t start);
+/* NULL: it wasn't. */
+const struct oracle_judged *oracle_judged_as(const struct oracle *o, uint32_t device,
+                                             const uint8_t identity[32]);
 
 /* A device that writes does so as an author with an id: ties fall by it. */
 void oracle_author(struct oracle *o, uint32_t number, const uint8_t device[16]);

@@ -117,7 +117,7 @@ static bool left_unseen(const struct oracle_trial *t, const uint8_t id[16])
     for (size_t i = 0; i < t->o->departure_count; i++) {
         const struct oracle_departure *d = &t->o->departures[i];
         if (memcmp(d->id, id, 16) == 0 && rights_hold(&t->rights, &d->scope) &&
-            d->at_ms > t->push->received_ms - ORACLE_LEFT_MS_MAX &&
+            d->at_ms > t->push->received_ms - ORACLE_LEFT_MS_MAX && d->at_ms >= t->o->enrolled_ms &&
             !oracle_heard(t->o, t->push, &d->scope, d->seq)) {
             return true;
         }
@@ -127,7 +127,7 @@ static bool left_unseen(const struct oracle_trial *t, const uint8_t id[16])
 
 static bool sees(const struct oracle_trial *t, const uint8_t id[16], const struct scope_id *scope)
 {
-    return rights_hold(&t->rights, scope) || left_unseen(t, id);
+    return t->push->proven || rights_hold(&t->rights, scope) || left_unseen(t, id);
 }
 
 static struct trial_row *in_trial(struct oracle_trial *t, uint16_t table, const uint8_t id[16])
@@ -191,7 +191,7 @@ static bool may_write(const struct oracle_trial *t, const struct table *table, u
     case CLASS_DRAFT:
         return true;
     case CLASS_MANAGED:
-        return (t->rights.role & (ROLE_MANAGER | ROLE_ADMIN)) != 0;
+        return t->push->proven || (t->rights.role & (ROLE_MANAGER | ROLE_ADMIN)) != 0;
     case CLASS_SERVER:
         return op == CHANGE_UPDATE;
     }
@@ -206,7 +206,8 @@ static void check_cells(struct oracle_trial *t, const struct table *table,
         bool fixed = c != NULL && ((c->flags & COLUMN_ONCE) != 0 || c->policy == MERGE_SERVER);
         if (c == NULL) {
             refuse_trial(t, "unknown_column");
-        } else if ((c->writes & t->rights.role) == 0 || (change->op == CHANGE_UPDATE && fixed)) {
+        } else if ((!t->push->proven && (c->writes & t->rights.role) == 0) ||
+                   (change->op == CHANGE_UPDATE && fixed)) {
             refuse_trial(t, "not_permitted");
         }
     }
@@ -268,7 +269,7 @@ static void find_home(struct oracle_trial *t, struct trial_row *row)
                       : row->table->scope == SCOPED_USER ? SCOPE_USER
                                                          : SCOPE_PRIVATE;
     memcpy(row->scope.id, v->b.at, 16);
-    if (!rights_hold(&t->rights, &row->scope)) {
+    if (!t->push->proven && !rights_hold(&t->rights, &row->scope)) {
         refuse_trial(t, "not_found");
     }
 }
@@ -311,6 +312,20 @@ static bool is_own(const struct oracle_trial *t, const struct oracle_version *v)
            v->device_seq <= t->push->device_seq;
 }
 
+/* Brought back from a lost part in which the author has seen it. */
+static bool was_seen(const struct oracle_trial *t, const struct change *change,
+                     const struct oracle_version *v)
+{
+    return change->base < t->o->start && v->was > 0 && v->was <= change->base;
+}
+
+/* What was numbered in a timeline that this one doesn't come from has seen nothing of it. */
+static int64_t seen_of(const struct oracle *o, int64_t base)
+{
+    int64_t timeline = base >> 40;
+    return timeline < 2 || (o->timelines >> timeline & 1) != 0 ? base : 0;
+}
+
 /* Version of a column as the transaction has it: what it renewed itself is its own. */
 static bool in_conflict(const struct oracle_trial *t, const struct trial_row *row,
                         const struct change *change, uint8_t column)
@@ -319,7 +334,7 @@ static bool in_conflict(const struct oracle_trial *t, const struct trial_row *ro
         return false;
     }
     const struct oracle_version *v = &row->row->versions[column];
-    return v->seq > change->base && !is_own(t, v);
+    return v->seq > seen_of(t->o, change->base) && !is_own(t, v) && !was_seen(t, change, v);
 }
 
 static bool group_in_conflict(const struct oracle_trial *t, const struct trial_row *row,
@@ -654,10 +669,10 @@ static void raise_heads(struct oracle *o, const struct oracle_number *numbers, s
 static void apply(struct oracle_trial *t, const struct oracle_number *numbers, size_t count,
                   const char **broken)
 {
-    const struct oracle_version by = {.at_ms = t->push->effective_ms,
-                                      .author = t->push->device,
-                                      .epoch = t->push->epoch,
-                                      .device_seq = t->push->device_seq};
+    struct oracle_version by = {.at_ms = t->push->effective_ms,
+                                .author = t->push->device,
+                                .epoch = t->push->epoch,
+                                .device_seq = t->push->device_seq};
     size_t kept = 0;
     *broken = check_numbers(t->o, numbers, count);
     for (size_t i = 0; i < t->row_count && *broken == NULL; i++) {
@@ -673,6 +688,7 @@ static void apply(struct oracle_trial *t, const struct oracle_number *numbers, s
         if (!scope_equal(&n->scope, &row->scope)) {
             *broken = "a row is in another scope than its place says";
         }
+        by.was = t->push->proven && t->push->was_count == t->row_count ? t->push->was[i] : 0;
         write_row(t->o, row, n, &by);
     }
     for (size_t i = 0; i < count; i++) {
@@ -722,7 +738,8 @@ static bool touches_orders(const struct transaction *tx)
     return false;
 }
 
-static void note_judged(struct oracle *o, const struct oracle_push *push, enum outcome outcome)
+static void note_judged(struct oracle *o, const struct oracle_push *push, enum outcome outcome,
+                        size_t rows)
 {
     if (o->judged_count == ORACLE_LIST_MAX) {
         abort();
@@ -732,6 +749,7 @@ static void note_judged(struct oracle *o, const struct oracle_push *push, enum o
                                 .epoch = push->epoch,
                                 .device_seq = push->device_seq,
                                 .outcome = (uint8_t)outcome,
+                                .empty = outcome == OUTCOME_ACCEPTED && rows == 0,
                                 .effective_ms = push->effective_ms};
     memcpy(j->identity, push->identity, sizeof j->identity);
 }
@@ -767,7 +785,7 @@ void oracle_judge(struct oracle *o, const struct oracle_push *push, enum outcome
     } else if (logged == OUTCOME_REFUSED && count > 0) {
         *broken = "a refused transaction changed rows";
     }
-    note_judged(o, push, logged);
+    note_judged(o, push, logged, count);
     free(t);
 }
 

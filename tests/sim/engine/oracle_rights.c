@@ -182,7 +182,8 @@ void oracle_rights_of_author(const struct oracle *o, const struct oracle_push *p
                                   : cursor_of(push->dones, push->done_count, &l->scope) == NULL;
         bool counts = memcmp(l->person, push->person, 16) == 0 && !push->as_now && !knows &&
                       (l->heard >> push->device & 1) == 0 &&
-                      l->at_ms > push->received_ms - ORACLE_LEFT_MS_MAX;
+                      l->at_ms > push->received_ms - ORACLE_LEFT_MS_MAX &&
+                      l->at_ms >= o->enrolled_ms;
         if (!counts || (l->role == 0 && rights_hold(&now, &l->scope))) {
             continue;
         }

@@ -18,6 +18,9 @@ static struct err open_all(struct sim *s)
     if (err.code == ERR_OK) {
         err = store_open(&v->writer, v->writer_db, &host, true);
     }
+    if (err.code == ERR_OK) {
+        store_use_ledger(&v->writer, &s->past.ledger);
+    }
     for (int i = 0; i < SIM_READERS; i++) {
         v->reader_conns[i] = -1;
     }
@@ -35,6 +38,9 @@ static bool open_reader(struct sim *s, int i)
     }
     if (err.code == ERR_OK && v->readers[i].cache == NULL) {
         err = store_open(&v->readers[i], v->reader_dbs[i], &host, false);
+        if (err.code == ERR_OK) {
+            store_use_ledger(&v->readers[i], &s->past.ledger);
+        }
     }
     if (err.code != ERR_OK) {
         v->readers[i].cache = NULL;
@@ -182,7 +188,7 @@ bool server_is_gone(struct sim *s)
     return !s->server.up;
 }
 
-static void refuse(struct sim *s, int conn)
+static void turn_away(struct sim *s, int conn)
 {
     struct sim_conn *c = &s->conns[conn];
     c->status = server_session_fault(c->session, &c->http_fault);
@@ -221,10 +227,11 @@ void server_arrives(struct sim *s, int conn)
         return;
     }
     if (server_session_next(c->session) == SERVER_FAULT) {
-        refuse(s, conn);
+        turn_away(s, conn);
         return;
     }
     feed_pushes(s, c);
+    past_overhears(s, c);
     c->queued = true;
     if (!s->server.group_planned) {
         s->server.group_planned = true;
@@ -273,7 +280,7 @@ static void conclude(struct sim *s, int conn, struct err err)
     }
     server_session_committed(c->session, err);
     if (server_session_next(c->session) == SERVER_FAULT) {
-        refuse(s, conn);
+        turn_away(s, conn);
     } else {
         sim_plan(s, EVENT_READ, 1, conn, c->life);
     }
@@ -291,7 +298,7 @@ static void retry_alone(struct sim *s, const int *taken, size_t count)
 {
     for (size_t i = 0; i < count && s->server.up; i++) {
         if (server_session_next(s->conns[taken[i]].session) != SERVER_JUDGE) {
-            refuse(s, taken[i]); /* the one that failed: its device comes again */
+            turn_away(s, taken[i]); /* the one that failed: its device comes again */
             continue;
         }
         struct err err = run_group(s, &taken[i], 1);

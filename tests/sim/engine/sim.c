@@ -160,10 +160,12 @@ static void chaos(struct sim *s)
 {
     static const enum sim_turn turns[] = {SIM_ANYTHING, SIM_ANYTHING, SIM_ANYTHING, SIM_COPIES,
                                           SIM_RIVALS};
+    static const enum sim_turn alone[] = {SIM_RESTORES, SIM_RESTORES, SIM_RESTORES, SIM_CLOCKS};
+    const uint64_t with = 2 * count_of(turns); /* the second half of them with features */
     uint64_t steps = 20 + sim_below(s, 100);
-    uint64_t turn = sim_below(s, 2 * count_of(turns));
-    s->turn = turns[turn % count_of(turns)];
-    if (turn >= count_of(turns)) {
+    uint64_t turn = sim_below(s, with + count_of(alone));
+    s->turn = turn < with ? turns[turn % count_of(turns)] : alone[turn - with];
+    if (turn >= count_of(turns) && turn < with) {
         features_draw(s);
     }
     s->phase = PHASE_CHAOS;
@@ -257,6 +259,9 @@ static void run_phases(struct sim *s)
     if (s->broken == INV_NONE) {
         audit_all(s);
     }
+    if (s->broken == INV_NONE && sim_below(s, 4) == 3) {
+        rot_and_repair(s);
+    }
 }
 
 /* ---- beginning and end ---- */
@@ -285,6 +290,7 @@ static void begin(struct sim *s, const struct sim_firm *firm)
     s->now_ms = s->began_ms = firm->now_ms;
     arena_init(&s->arena, (size_t)64 * 1024 * 1024);
     oracle_init(&s->oracle);
+    past_begin(s);
     host_begin(s, &s->server.host, 1);
     s->server.disk = simdisk_new("server-disk", chance_of, s);
     for (int i = 0; i < SIM_DEVICES; i++) {
@@ -314,6 +320,7 @@ void sim_boot(struct sim *s, const struct sim_firm *firm)
     server_start(s);
     oracle_load(&s->oracle, s->server.writer_db);
     oracle_load_holders(&s->oracle, s->server.writer_db);
+    s->past.timeline = s->server.writer.timeline.counter;
     for (int i = 0; i < SIM_DEVICES; i++) {
         simdisk_load(s->devices[i].disk, firm->devices[i]);
         device_open(&s->devices[i]);
@@ -367,6 +374,7 @@ void sim_release(struct sim *s)
     courier_release_files(s);
     server_stop(s);
     simdisk_free(s->server.disk);
+    past_release(s);
     oracle_release(&s->oracle);
     arena_release(&s->arena);
     tape_release(&s->tape);

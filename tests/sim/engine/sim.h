@@ -17,6 +17,7 @@
 #include "protocol/codec.h"
 #include "tests/sim/engine/features.h"
 #include "tests/sim/engine/oracle.h"
+#include "tests/sim/engine/past.h"
 #include "tests/sim/engine/tape.h"
 #include "tests/support/fake_host.h"
 #include "tests/support/simdisk.h"
@@ -89,6 +90,8 @@ struct sim_saved { /* what a device said it saved; kept outside of it */
     int64_t tx;
     int serial; /* the text "w<serial>." stands in it; 0: none does */
     bool judged, rolled_back;
+    bool lost, gone;      /* by a restore: it was judged once; nobody can bring it again */
+    uint8_t identity[32]; /* of its transaction, once that was judged */
     enum outcome outcome; /* once judged */
     int64_t true_ms, wall_error_ms, boot_ms;
     uint8_t row[16];
@@ -116,6 +119,8 @@ struct sim_device {
     bool revoked, copied, was_rolled_back;
     bool away;           /* nobody syncs it */
     bool settled;        /* has compared digests since it was set back */
+    bool looked;         /* its last sync compared contents, too */
+    bool rotten, found;  /* a bit turned in its file (rot.c); a program came upon it */
     int64_t finished_ms; /* last sync that finished */
     int64_t saved_count; /* transactions */
     int64_t last_tx;     /* the newest of them */
@@ -167,6 +172,7 @@ struct sim_conn {
     uint8_t token[16];   /* its hello's */
     bool replaced;       /* its device has shown a later token */
     unsigned mask;       /* its hello's, with the cursors */
+    uint32_t timeline;
     size_t cursor_count;
     const struct cursor *cursors;
     struct server_session *session;
@@ -176,8 +182,10 @@ struct sim_conn {
 
 enum sim_turn { /* what a run turns on: drawn once, a rare meeting is common in its own runs */
                 SIM_ANYTHING,
-                SIM_COPIES, /* older copies of a device's file */
-                SIM_RIVALS, /* people who write the same cell at once */
+                SIM_COPIES,   /* older copies of a device's file */
+                SIM_RIVALS,   /* people who write the same cell at once */
+                SIM_RESTORES, /* backups of the server, and restores */
+                SIM_CLOCKS,   /* the server's */
                 SIM_TURNS
 };
 
@@ -205,11 +213,15 @@ struct sim_push { /* a transaction as a request brought it */
     enum sim_person who;
     uint64_t device_seq;
     uint8_t identity[32];
-    int64_t received_ms, effective_ms, seen_ms;
+    int64_t received_ms, effective_ms, seen_ms; /* received: as the log will say */
     unsigned mask;
     struct bytes row_form; /* where the log may forget it at once */
     bool by_courier;
     bool released; /* an admin's word let it in */
+    bool proven;   /* by an offer: it was accepted once */
+    int64_t proof_ms;
+    size_t was_count;
+    const int64_t *was;
     size_t rest_count;
     uint64_t rests_on[8];
     size_t done_count;
@@ -239,6 +251,7 @@ struct sim_server {
     bool up, group_planned;
     int life;
     int64_t log_no; /* what the oracle was fed */
+    bool jumped;    /* its clock was wrong once: devices may have seen a time that never came */
 };
 
 struct sim_counts {
@@ -263,6 +276,7 @@ struct sim {
     struct sim_conn conns[SIM_CONNS];
     struct oracle oracle;
     struct arena arena; /* pushes' lists */
+    struct past past;
     bool write_pending; /* the server's own write whose commit isn't seen in the log yet */
     struct oracle_write write;
     size_t push_count;
@@ -332,6 +346,7 @@ struct feed_request { /* as the server gets it */
 };
 struct feed_hello {
     unsigned mask;
+    uint32_t timeline;
     size_t cursor_count;
     const struct cursor *cursors;
     uint8_t token[16];
@@ -365,6 +380,22 @@ void watch_begin(struct sim *s, struct sim_conn *c);
 void watch_bytes(struct sim *s, struct sim_conn *c, struct bytes packed);
 void watch_end(struct sim_conn *c);
 
+/* ---- backups and restores (restore.c) ---- */
+
+void past_begin(struct sim *s);
+void past_release(struct sim *s);
+void operate_backup(struct sim *s);
+void operate_restore(struct sim *s);
+/* A request as it arrives: the server that was replaced hears it too, once. */
+void past_overhears(struct sim *s, const struct sim_conn *c);
+/* Whether a device has still to hear of a restore, or to come to terms with it. */
+bool past_is_behind(struct sim_device *d);
+/* Two backups held it: its device needn't keep it. */
+bool past_is_covered(struct sim *s, uint32_t device, const uint8_t identity[32]);
+/* How many of a device's transactions were judged in lost parts alone. */
+int64_t past_unjudged(const struct sim *s, uint32_t device);
+void audit_past(struct sim *s);
+
 /* ---- people (operators.c) ---- */
 void operate(struct sim *s); /* anything that may happen */
 void operate_revoke(struct sim *s);
@@ -391,6 +422,9 @@ bool work_insert(struct sim_device *d, uint16_t table, uint8_t id[16], const str
                  size_t count);
 /* Transactions that its file holds beyond those counted. */
 void work_count(struct sim_device *d);
+
+/* Where nothing else is wrong: a bit turns in a device's file (rot.c). */
+void rot_and_repair(struct sim *s);
 
 /* ---- what must hold (audit.c) ---- */
 void audit_device_cursor(struct sim_device *d);

@@ -111,10 +111,15 @@ static void see_status(struct sim *s, const struct sim_conn *c, uint8_t status)
 {
     for (int i = 0; i < SIM_DEVICES; i++) {
         const struct sim_device *d = &s->devices[i];
-        if (d->number == c->number && status != ANSWER_OK && !d->was_rolled_back) {
+        bool restored = status == ANSWER_NEW_TIMELINE && c->timeline < s->past.timeline;
+        if (d->number == c->number && status != ANSWER_OK && !restored && !d->was_rolled_back) {
             sim_break(s, INV_ALIVE, "device %d, which nothing happened to, is answered %d", i,
                       status);
         }
+    }
+    if (status == ANSWER_OK && c->timeline != 0 && c->timeline != s->past.timeline) {
+        sim_break(s, INV_TIMELINE, "device %u of timeline %u is let into %u", c->number,
+                  c->timeline, s->past.timeline);
     }
     if (c->replaced && status == ANSWER_OK) {
         sim_break(s, INV_EPOCH, "device %u is let in with a token that it has replaced", c->number);
