@@ -10,9 +10,10 @@ static uint64_t hash_text(const char *text)
     return hash;
 }
 
+/* Two texts that are used in turn may share a slot: both stay in it. */
 static struct near *near_slot(struct statements *s, const char *address)
 {
-    return &s->near[((uintptr_t)address >> 3) % STATEMENT_NEAR];
+    return s->near[((uintptr_t)address >> 3) % STATEMENT_NEAR];
 }
 
 static int *bucket_of(struct statements *s, uint64_t hash)
@@ -51,9 +52,11 @@ void statements_release(struct statements *s)
 static struct kept *find_kept(struct statements *s, const char *sql, uint64_t *hash)
 {
     const struct near *near = near_slot(s, sql);
-    if (near->address == sql && s->kept[near->index].handle != NULL &&
-        strcmp(s->kept[near->index].text, sql) == 0) {
-        return &s->kept[near->index];
+    for (int i = 0; i < 2; i++) {
+        struct kept *k = &s->kept[near[i].index];
+        if (near[i].address == sql && k->handle != NULL && strcmp(k->text, sql) == 0) {
+            return k;
+        }
     }
     *hash = hash_text(sql);
     for (int i = *bucket_of(s, *hash); i >= 0; i = s->kept[i].next) {
@@ -67,7 +70,11 @@ static struct kept *find_kept(struct statements *s, const char *sql, uint64_t *h
 static void note_use(struct statements *s, const char *sql, struct kept *k)
 {
     k->last_use = ++s->uses;
-    *near_slot(s, sql) = (struct near){.address = sql, .index = (int)(k - s->kept)};
+    struct near *near = near_slot(s, sql);
+    if (near[0].address != sql) {
+        near[1] = near[0];
+    }
+    near[0] = (struct near){.address = sql, .index = (int)(k - s->kept)};
 }
 
 void *statements_find(struct statements *s, const char *sql, uint64_t *hash)

@@ -13,7 +13,7 @@
 
 #define STATEMENTS_MAX    256 /* kept by a connection; about 1 MiB at the worst */
 #define STATEMENT_BUCKETS 512
-#define STATEMENT_NEAR    256 /* slots of the table by address */
+#define STATEMENT_NEAR    256 /* slots of the table by address, each for the last two */
 
 /* A kept statement. `text` is our own copy: callers compose SQL in buffers of their own. */
 struct kept {
@@ -33,7 +33,7 @@ struct statements {
     struct kept kept[STATEMENTS_MAX];
     int kept_count;
     int buckets[STATEMENT_BUCKETS];
-    struct near near[STATEMENT_NEAR];
+    struct near near[STATEMENT_NEAR][2]; /* the later one first */
     uint64_t uses;
     bool (*busy)(const void *handle); /* being stepped: stays */
     void (*drop)(void *handle);
