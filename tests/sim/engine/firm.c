@@ -5,7 +5,6 @@
 #include <sodium.h>
 
 #define START_MS INT64_C(1764000000000) /* 2025-11-24 16:00 UTC */
-#define WORKS    20                     /* of each device, before anything is broken */
 #define CALM_MS  120000                 /* in which whatever was planned comes to its end */
 
 static void must(struct err err)
@@ -161,26 +160,15 @@ static void sync_all(struct sim *s)
     }
 }
 
-static void work_all(struct sim *s)
-{
-    for (int i = 0; i < SIM_DEVICES * WORKS; i++) {
-        work_anything(&s->devices[i % SIM_DEVICES]);
-    }
-}
-
-/* Everybody syncs, works and syncs, by the same events as ever, over a calm wire. What runs would
- * do again and again in the same way is done here, once: files are opened, schemas read, statements
- * prepared. The rows that were made so aren't those that people meet on later. */
+/* Everybody syncs, by the same events as ever, over a calm wire. What runs would do again and again
+ * in the same way is done here, once: files are opened, schemas read, statements prepared. Nobody
+ * works yet: rows that are there before a run only thin out where people meet. */
 static void begin_work(struct sim *s, const struct sim_firm *firm)
 {
     tape_record(&s->tape, 0);
     sim_boot(s, firm);
     s->phase = PHASE_HEAL;
-    size_t known = s->row_count;
     sync_all(s);
-    work_all(s);
-    sync_all(s);
-    s->row_count = known;
     server_warm(s);
     audit_all(s);
     sim_pass(s, CALM_MS);
