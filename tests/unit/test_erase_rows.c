@@ -151,6 +151,40 @@ static void what_waits_is_destroyed(void **state)
     pretend_free(&ann);
 }
 
+/* A verdict that wasn't acknowledged tells its device what others had written to the row. It says
+ * so no more, and is still heard. */
+static void unheard_verdicts_tell_nothing(void **state)
+{
+    struct firm *f = *state;
+    struct pretend ann;
+    const struct cell theirs[] = {{.column = COLUMN_customer_note, .value = text_value("SECRET")},
+                                  {.column = COLUMN_customer_city, .value = text_value("Wuhan")}};
+    static const char holds[] = "SELECT count(*) FROM verdict WHERE instr(body, 'SECRET')";
+    pretend_enrol(&ann, f, f->ann, 1);
+    pretend_sync(&ann);
+    pretend_change(&ann, CHANGE_UPDATE, TABLE_customer, f->customer, 1, &theirs[1], 1);
+    f->host.wall_ms += 60000; /* the device's edit is the older one */
+    ann.clocks.wall_ms += 60000;
+    ann.clocks.mono_ms += 60000;
+    assert_int_equal(firm_put(f, TABLE_customer, f->customer, theirs, 2).code, ERR_OK);
+    pretend_sync_lost(&ann);
+    assert_int_equal(count(f, holds), 1);
+    assert_int_equal(count(f, "SELECT count(*) FROM change_row r JOIN change_log l ON l.no = r.no"
+                              " WHERE l.device = 1"),
+                     0);
+    erase_customer(f);
+    assert_int_equal(count(f, holds), 0);
+    pretend_sync(&ann); /* still has it to send */
+    const struct verdict *v = pretend_verdict(&ann);
+    assert_int_equal(v->outcome, OUTCOME_ACCEPTED);
+    assert_int_equal(v->row_count, 1);
+    for (size_t i = 0; i < v->rows[0].unseen_count; i++) { /* what stands there instead */
+        const struct value *value = &v->rows[0].unseen[i].value;
+        assert_true(value->kind != VALUE_TEXT || memcmp(value->b.at, "SECRET", 6) != 0);
+    }
+    pretend_free(&ann);
+}
+
 static void witness(struct firm *f, uint16_t table, uint8_t (*ids)[16], struct value *values,
                     const uint8_t *columns, size_t column_count)
 {
@@ -217,6 +251,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(late_work_is_destroyed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_comes_back_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_waits_is_destroyed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(unheard_verdicts_tell_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(witnesses_of_the_erased_are_not_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_late_visit_tells_no_place, set_up, tear_down),
     };

@@ -2,6 +2,7 @@
 #include "common/changelog/server/erase.h"
 
 #include "common/changelog/server/shred.h"
+#include "common/changelog/server/verdict_shred.h"
 
 #define ERASE_ARENA_MAX ((size_t)256 * 1024 * 1024)
 
@@ -311,7 +312,7 @@ static struct err shred_copies(const struct item *item)
             err = db_step_done(&q, "shred_copies");
         }
     }
-    return err;
+    return err.code == ERR_OK ? verdicts_shred(item->st, item->id) : err;
 }
 
 static struct err mark_item(const struct item *item, size_t entries)
