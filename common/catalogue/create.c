@@ -76,8 +76,8 @@ static void put_comments(struct creation *w, const struct table *t)
     }
 }
 
-/* Tables that may be distributed are so by scope: it leads the key, and `row_home` keeps ids
- * unique. */
+/* Led by the scope, so that tables can be distributed by it. An id is unique because it is looked
+ * for before a row is made. */
 static void create_shared(struct creation *w, const struct table *t)
 {
     buf_printf(&w->ddl, "CREATE TABLE %s (\n  id %s NOT NULL", t->name, w->dialect->uuid);

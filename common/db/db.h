@@ -43,7 +43,6 @@ struct db_dialect {
     const char *table_end;                            /* behind CREATE TABLE (…) */
     const char *columns_of;                           /* (name, type) of each column of table ?1 */
     const char *index_named;                          /* a row if there is an index named ?1 */
-    const char *for_update; /* behind a SELECT whose rows will be written */
 };
 const struct db_dialect *db_dialect(const struct db *db);
 const char *db_message(const struct db *db); /* the driver's text of the last failure */

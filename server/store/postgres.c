@@ -4,11 +4,6 @@
 
 #include "server/store/postgres_driver.h"
 
-bool postgres_is_url(const char *store)
-{
-    return strncmp(store, "postgresql://", 13) == 0 || strncmp(store, "postgres://", 11) == 0;
-}
-
 /* ---- errors ---- */
 
 /* PostgreSQL's five characters as a number, six bits each, as its own headers do it. */
@@ -232,8 +227,7 @@ static const struct db_driver driver = {
                               " FROM information_schema.columns"
                               " WHERE table_schema = current_schema() AND table_name = ?1",
                 .index_named = "SELECT 1 FROM pg_indexes WHERE schemaname = current_schema()"
-                               " AND indexname = ?1",
-                .for_update = " FOR UPDATE"},
+                               " AND indexname = ?1"},
     .begin_read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     .begin_write = "BEGIN",
     .close = close_connection,

@@ -27,7 +27,5 @@ struct postgres_options {
 /* `*out` is NULL on error, then `why` has libpq's words. */
 MUST_USE struct err postgres_open(struct db **out, const struct postgres_options *options,
                                   struct buf *why);
-/* Whether a store's name is one of ours: "postgresql://…" or "postgres://…". */
-bool postgres_is_url(const char *store);
 
 #endif

@@ -28,7 +28,7 @@ static const char postgres_columns[] =
     "'real'"
     " ELSE 'number' END AS line FROM information_schema.columns WHERE table_schema = "
     "current_schema()"
-    " AND table_name NOT IN ('row_home', 'schema_version')) c ORDER BY line COLLATE \"C\"";
+    " AND table_name <> 'schema_version') c ORDER BY line COLLATE \"C\"";
 
 static void make(struct db *db, const char *const *migrations)
 {

@@ -387,15 +387,6 @@ CREATE TABLE blob_proof (
   at bigint NOT NULL,
   PRIMARY KEY (sha256, person)
 );
--- Only here. Keys are led by the scope so that tables can be distributed by it; this keeps ids unique and finds
--- the scope of a row.
-CREATE TABLE row_home (
-  id uuid,
-  tbl bigint,
-  scope bigint NOT NULL,
-  PRIMARY KEY (id, tbl)
-);
-
 -- What SQLite has by itself, for statements that aren't in anybody's way: checks and erasure.
 CREATE FUNCTION hex(bytea) RETURNS text LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT upper(encode($1, 'hex')) $$;
 CREATE FUNCTION hex(uuid) RETURNS text LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT upper(encode(uuid_send($1), 'hex')) $$;
